@@ -1,0 +1,186 @@
+//! Questions to the catalog, each worker on a connection of its own.
+
+use std::path::Path;
+
+use linksnap_inode::{ContentHash, Xattrs};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::{CatalogError, Doing};
+use crate::rows::{COLUMNS, Rows, nonsense};
+use crate::schema::{self, CURRENT};
+use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State};
+use crate::version::{DirId, XattrsId};
+
+/// A connection that only reads, and sees the catalog as it was when it was opened.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    /// Opens the catalog at `path` and stands on what it says now.
+    pub fn open(path: &Path) -> Result<Self, CatalogError> {
+        let connection = schema::open_for_reading(path)?;
+        // A lasting transaction spares the locks of one for each question.
+        connection.execute_batch("BEGIN").doing("begin reading")?;
+        Ok(Self { connection })
+    }
+
+    /// All snapshots, unfinished ones too, in the order in which they were made.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>, CatalogError> {
+        snapshots::all(&self.connection)
+    }
+
+    /// The published snapshots in the order in which they were made.
+    pub fn published(&self) -> Result<Vec<Snapshot>, CatalogError> {
+        let mut all = self.snapshots()?;
+        all.retain(|snapshot| snapshot.state == State::Published);
+        Ok(all)
+    }
+
+    /// The problems that were kept with a snapshot.
+    pub fn problems(&self, snapshot: SnapshotId) -> Result<Vec<PathProblem>, CatalogError> {
+        let doing = "list problems";
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT path, kind, message FROM problem WHERE snapshot = ?1 ORDER BY path")
+            .doing(doing)?;
+        let problems = statement
+            .query_map([snapshot.0], |row| {
+                Ok(PathProblem { path: row.get(0)?, kind: row.get(1)?, message: row.get(2)? })
+            })
+            .doing(doing)?;
+        problems.collect::<rusqlite::Result<_>>().doing(doing)
+    }
+
+    /// The entries of a directory as the snapshot has them.
+    pub fn as_of(&self, directory: DirId, snapshot: SnapshotId) -> Result<Rows, CatalogError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM version INDEXED BY version_by_path
+             WHERE directory = ?1 AND first <= ?2 AND last > ?2 ORDER BY name"
+        );
+        self.rows(&sql, [directory.0, snapshot.0])
+    }
+
+    /// The current versions of a directory's entries: one range of the table, whatever the history.
+    pub fn current(&self, directory: DirId) -> Result<Rows, CatalogError> {
+        self.ending_at(directory, CURRENT)
+    }
+
+    /// The current versions, and beside them those that the unfinished snapshot `building` has ended:
+    /// together what the snapshot before has, and what checkpoints vouch for.
+    pub fn current_and_ended_by(&self, directory: DirId, building: SnapshotId) -> Result<Rows, CatalogError> {
+        let mut rows = self.current(directory)?;
+        for row in self.ending_at(directory, building.0)?.iter() {
+            rows.add(row.name, row.version.clone());
+        }
+        rows.sort();
+        Ok(rows)
+    }
+
+    fn ending_at(&self, directory: DirId, last: i64) -> Result<Rows, CatalogError> {
+        let sql = format!("SELECT {COLUMNS} FROM version WHERE last = ?1 AND directory = ?2 ORDER BY name");
+        self.rows(&sql, [last, directory.0])
+    }
+
+    fn rows(&self, sql: &str, parameters: [i64; 2]) -> Result<Rows, CatalogError> {
+        let doing = "read a directory";
+        let mut statement = self.connection.prepare_cached(sql).doing(doing)?;
+        let mut found = statement.query(parameters).doing(doing)?;
+        let mut rows = Rows::default();
+        while let Some(row) = found.next().doing(doing)? {
+            rows.push(row)?;
+        }
+        Ok(rows)
+    }
+
+    /// The identity of the directory `name` in `parent`, if that ever was a directory.
+    pub fn child(&self, parent: DirId, name: &[u8]) -> Result<Option<DirId>, CatalogError> {
+        let doing = "find a directory";
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM directory WHERE parent = ?1 AND name = ?2")
+            .doing(doing)?;
+        let id = statement.query_row((parent.0, name), |row| row.get(0)).optional();
+        Ok(id.doing(doing)?.map(DirId))
+    }
+
+    /// The highest identity of a directory given so far.
+    pub fn last_directory(&self) -> Result<DirId, CatalogError> {
+        self.connection
+            .query_row("SELECT max(id) FROM directory", (), |row| row.get(0))
+            .map(DirId)
+            .doing("count directories")
+    }
+
+    /// A stored set of extended attributes.
+    pub fn xattrs(&self, id: XattrsId) -> Result<Xattrs, CatalogError> {
+        let doing = "read extended attributes";
+        let mut statement =
+            self.connection.prepare_cached("SELECT encoded FROM xattrs WHERE id = ?1").doing(doing)?;
+        let encoded: Vec<u8> = statement.query_row([id.0], |row| row.get(0)).doing(doing)?;
+        Xattrs::decode(&encoded).ok_or_else(|| nonsense("extended attributes cut short"))
+    }
+
+    /// How many version rows there are.
+    pub fn count_versions(&self) -> Result<u64, CatalogError> {
+        let count: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM version", (), |row| row.get(0))
+            .doing("count versions")?;
+        u64::try_from(count).map_err(|_| nonsense("a negative count"))
+    }
+
+    /// Checks the file (`PRAGMA integrity_check`) and the rules of the tables; says what is wrong.
+    pub fn faults(&self) -> Result<Vec<String>, CatalogError> {
+        let doing = "check itself";
+        let mut faults: Vec<String> = Vec::new();
+        let mut statement = self.connection.prepare("PRAGMA integrity_check(20)").doing(doing)?;
+        let lines = statement.query_map((), |row| row.get::<_, String>(0)).doing(doing)?;
+        for line in lines {
+            faults.push(line.doing(doing)?);
+        }
+        faults.retain(|line| line != "ok");
+        for (what, sql) in RULES {
+            let broken: i64 = self.connection.query_row(sql, (), |row| row.get(0)).doing(doing)?;
+            if broken > 0 {
+                faults.push(format!("{broken} {what}"));
+            }
+        }
+        Ok(faults)
+    }
+}
+
+/// Rules of the tables, as queries that count what breaks them.
+const RULES: &[(&str, &str)] = &[
+    ("versions end before they begin", "SELECT count(*) FROM version WHERE last <= first"),
+    (
+        "versions overlap another of the same path",
+        "SELECT count(*) FROM (SELECT first, lag(last) OVER (PARTITION BY directory, name ORDER BY first) \
+         AS before FROM version) WHERE before > first",
+    ),
+    (
+        "versions stand in a directory that is not known",
+        "SELECT count(*) FROM (SELECT DISTINCT directory FROM version) \
+         WHERE directory <> 0 AND directory NOT IN (SELECT id FROM directory)",
+    ),
+    (
+        "directories stand in no known directory",
+        "SELECT count(*) FROM directory WHERE id <> 1 AND parent NOT IN (SELECT id FROM directory)",
+    ),
+    (
+        "versions miss what their kind needs",
+        "SELECT count(*) FROM version WHERE (kind = 'd') <> (child IS NOT NULL) \
+         OR (kind = 'l') <> (target IS NOT NULL) OR (kind <> 'f' AND hash IS NOT NULL)",
+    ),
+    (
+        "versions name extended attributes that are not there",
+        "SELECT count(*) FROM version WHERE xattrs IS NOT NULL \
+         AND xattrs NOT IN (SELECT id FROM xattrs)",
+    ),
+];
+
+/// The hash under which a set of extended attributes is filed.
+pub(crate) fn xattrs_hash(encoded: &[u8]) -> ContentHash {
+    ContentHash::of(encoded)
+}

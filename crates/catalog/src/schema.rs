@@ -1,0 +1,128 @@
+//! The tables, and how older catalogs are brought up to date. Migrations are added, never edited.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{CatalogError, Doing};
+
+/// `last` of a version that is current.
+pub(crate) const CURRENT: i64 = i64::MAX;
+
+/// Migration N brings a catalog from `user_version` N to N + 1.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE snapshot (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    name           TEXT UNIQUE,              -- NULL while it is being built
+    state          TEXT NOT NULL CHECK (state IN ('building', 'staged', 'published')),
+    time           INTEGER NOT NULL,         -- seconds since 1970, UTC
+    files          INTEGER NOT NULL DEFAULT 0,
+    directories    INTEGER NOT NULL DEFAULT 0,
+    symlinks       INTEGER NOT NULL DEFAULT 0,
+    specials       INTEGER NOT NULL DEFAULT 0,
+    source_bytes   INTEGER NOT NULL DEFAULT 0,
+    added_bytes    INTEGER NOT NULL DEFAULT 0,
+    problems       INTEGER NOT NULL DEFAULT 0,
+    warnings       INTEGER NOT NULL DEFAULT 0,
+    pinned         INTEGER NOT NULL DEFAULT 0,
+    tags           TEXT NOT NULL DEFAULT '',
+    note           TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE problem (
+    snapshot       INTEGER NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE,
+    path           BLOB NOT NULL,
+    kind           TEXT NOT NULL,
+    message        TEXT NOT NULL
+);
+CREATE INDEX problem_by_snapshot ON problem (snapshot);
+CREATE TABLE directory (
+    id             INTEGER PRIMARY KEY,
+    parent         INTEGER NOT NULL,
+    name           BLOB NOT NULL,
+    UNIQUE (parent, name)
+);
+INSERT INTO directory (id, parent, name) VALUES (1, 0, x'');
+CREATE TABLE xattrs (
+    id             INTEGER PRIMARY KEY,
+    hash           BLOB NOT NULL UNIQUE,     -- BLAKE3 of `encoded`
+    encoded        BLOB NOT NULL
+);
+CREATE TABLE version (
+    last           INTEGER NOT NULL,         -- first snapshot without it; 2^63-1 while current
+    directory      INTEGER NOT NULL,
+    name           BLOB NOT NULL,
+    first          INTEGER NOT NULL,         -- first snapshot with it
+    kind           TEXT NOT NULL,            -- f d l p s c b, as in find -printf %y
+    mode           INTEGER NOT NULL,
+    uid            INTEGER NOT NULL,
+    gid            INTEGER NOT NULL,
+    size           INTEGER NOT NULL,
+    mtime          INTEGER NOT NULL,
+    mtime_ns       INTEGER NOT NULL,
+    rdev           INTEGER NOT NULL,
+    inode          INTEGER NOT NULL,         -- in the repository; 0 for directories
+    hash           BLOB,                     -- BLAKE3, files only
+    target         BLOB,                     -- symbolic links only
+    xattrs         INTEGER,
+    child          INTEGER,                  -- directories only: their id
+    source_inode   INTEGER NOT NULL,
+    source_ctime   INTEGER NOT NULL,
+    source_ctime_ns INTEGER NOT NULL,
+    source_links   INTEGER NOT NULL,
+    flags          INTEGER NOT NULL,         -- 1 racy, 2 changed while read
+    PRIMARY KEY (last, directory, name)
+) WITHOUT ROWID;
+CREATE INDEX version_by_path ON version (directory, name, first);
+"];
+
+/// Opens the catalog for writing, made or brought up to date if need be.
+pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, CatalogError> {
+    let mut connection = Connection::open(path).doing("open")?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA cache_size = -16384; PRAGMA busy_timeout = 10000;",
+        )
+        .doing("set up")?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Opens the catalog for reading only.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, CatalogError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match Connection::open_with_flags(path, flags) {
+        Ok(connection) => connection,
+        // On a filesystem mounted read-only the write-ahead log cannot be joined, only looked past.
+        Err(_) => Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).doing("open")?,
+    };
+    connection
+        .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA busy_timeout = 10000;")
+        .doing("set up")?;
+    check_version(&connection, path)?;
+    Ok(connection)
+}
+
+fn version_of(connection: &Connection) -> Result<i64, CatalogError> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0)).doing("read the format version")
+}
+
+fn check_version(connection: &Connection, path: &Path) -> Result<usize, CatalogError> {
+    let found = version_of(connection)?;
+    usize::try_from(found).ok().filter(|found| *found <= MIGRATIONS.len()).ok_or_else(|| {
+        CatalogError::Newer { path: path.to_path_buf(), found, known: MIGRATIONS.len() as i64 }
+    })
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), CatalogError> {
+    let found = check_version(connection, path)?;
+    for (number, migration) in MIGRATIONS.iter().enumerate().skip(found) {
+        let transaction = connection.transaction().doing("begin a migration")?;
+        transaction.execute_batch(migration).doing("migrate")?;
+        transaction
+            .pragma_update(None, "user_version", number as i64 + 1)
+            .doing("write the format version")?;
+        transaction.commit().doing("commit a migration")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! The one connection that writes: a run's changes, and the states of snapshots.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use linksnap_inode::{ContentHash, Xattrs};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::{CatalogError, Doing};
+use crate::reader::xattrs_hash;
+use crate::rows::{CHANGED_WHILE_READ, RACY};
+use crate::schema::{self, CURRENT};
+use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State, Totals};
+use crate::version::{DirId, Seen, Version, kind_letter};
+
+/// Sets of extended attributes whose ids are remembered: labels and ACLs repeat.
+const REMEMBERED_XATTRS: usize = 1024;
+
+/// What is written about one directory.
+#[derive(Debug, Default)]
+pub struct DirectoryChanges {
+    /// Directories seen for the first time: identity, parent, name.
+    pub new_directories: Vec<(DirId, DirId, Box<[u8]>)>,
+    /// The directory whose entries changed, and how.
+    pub changes: Vec<(DirId, Box<[u8]>, Change)>,
+}
+
+/// What happened to one name.
+#[derive(Debug)]
+pub enum Change {
+    /// It has a version from this snapshot on, and had none before.
+    Add(Box<NewVersion>),
+    /// It has a new version from this snapshot on, in place of the one before.
+    Replace(Box<NewVersion>),
+    /// It is gone from this snapshot on.
+    Gone,
+    /// What the basis has is still right, though a checkpoint of this run said otherwise.
+    Restored,
+    /// Nothing changed, but the source was observed anew.
+    Seen(Seen),
+}
+
+/// A version to be written; its `first`, `last` and `xattrs` of the version are filled in by the writer.
+#[derive(Debug, Clone)]
+pub struct NewVersion {
+    /// The version.
+    pub version: Version,
+    /// Its extended attributes.
+    pub xattrs: Xattrs,
+}
+
+/// The writing connection. What it writes is seen by others after [`commit`](Self::commit).
+#[derive(Debug)]
+pub struct Writer {
+    connection: Connection,
+    xattrs: HashMap<ContentHash, i64>,
+    rows_written: u64,
+}
+
+impl Writer {
+    /// Opens the catalog at `path`; it is made if missing.
+    pub fn open(path: &Path) -> Result<Self, CatalogError> {
+        let connection = schema::open_for_writing(path)?;
+        Ok(Self { connection, xattrs: HashMap::new(), rows_written: 0 })
+    }
+
+    /// All snapshots, unfinished ones too, in the order in which they were made.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>, CatalogError> {
+        snapshots::all(&self.connection)
+    }
+
+    /// Version rows inserted, ended, removed or reopened by this writer; observations not counted.
+    #[must_use]
+    pub fn rows_written(&self) -> u64 {
+        self.rows_written
+    }
+
+    /// Begins a transaction, and in it the snapshot to be built, or goes on with the unfinished one.
+    pub fn begin_snapshot(&mut self, time: i64) -> Result<SnapshotId, CatalogError> {
+        self.begin()?;
+        let unfinished = self.snapshots()?.into_iter().find(|one| one.state == State::Building);
+        if let Some(snapshot) = unfinished {
+            self.execute("UPDATE snapshot SET time = ?1 WHERE id = ?2", (time, snapshot.id.0))?;
+            return Ok(snapshot.id);
+        }
+        self.execute("INSERT INTO snapshot (state, time) VALUES ('building', ?1)", [time])?;
+        Ok(SnapshotId(self.connection.last_insert_rowid()))
+    }
+
+    fn begin(&self) -> Result<(), CatalogError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").doing("begin writing")
+    }
+
+    /// Commits what was written so far and begins the next transaction.
+    ///
+    /// The caller has synced the filesystem since the bytes that the rows speak of were written.
+    pub fn commit(&mut self) -> Result<(), CatalogError> {
+        self.end()?;
+        self.begin()
+    }
+
+    fn end(&self) -> Result<(), CatalogError> {
+        self.connection.execute_batch("COMMIT").doing("commit")
+    }
+
+    /// Takes back what was written since the last commit.
+    pub fn roll_back(&mut self) -> Result<(), CatalogError> {
+        self.xattrs.clear();
+        self.connection.execute_batch("ROLLBACK").doing("roll back")
+    }
+
+    /// Writes the changes of the snapshot `building`.
+    pub fn apply(&mut self, building: SnapshotId, changes: &DirectoryChanges) -> Result<(), CatalogError> {
+        for (id, parent, name) in &changes.new_directories {
+            self.execute(
+                "INSERT OR IGNORE INTO directory (id, parent, name) VALUES (?1, ?2, ?3)",
+                (id.0, parent.0, name.as_ref()),
+            )?;
+        }
+        for (directory, name, change) in &changes.changes {
+            match change {
+                Change::Add(new) => self.insert(building, *directory, name, new)?,
+                Change::Replace(new) => {
+                    self.end_version(building, *directory, name)?;
+                    self.insert(building, *directory, name, new)?;
+                }
+                Change::Gone => self.end_version(building, *directory, name)?,
+                Change::Restored => self.restore(building, *directory, name)?,
+                Change::Seen(seen) => self.renew(*directory, name, *seen)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the current version of a path with `building`. One that `building` itself began never was.
+    fn end_version(
+        &mut self,
+        building: SnapshotId,
+        directory: DirId,
+        name: &[u8],
+    ) -> Result<(), CatalogError> {
+        let removed = self.execute(
+            "DELETE FROM version WHERE last = ?1 AND directory = ?2 AND name = ?3 AND first = ?4",
+            (CURRENT, directory.0, name, building.0),
+        )?;
+        let ended = self.execute(
+            "UPDATE version SET last = ?4 WHERE last = ?1 AND directory = ?2 AND name = ?3",
+            (CURRENT, directory.0, name, building.0),
+        )?;
+        self.rows_written += (removed + ended) as u64;
+        Ok(())
+    }
+
+    /// Makes the version that `building` had ended current again.
+    fn restore(&mut self, building: SnapshotId, directory: DirId, name: &[u8]) -> Result<(), CatalogError> {
+        self.execute(
+            "DELETE FROM version WHERE last = ?1 AND directory = ?2 AND name = ?3 AND first = ?4",
+            (CURRENT, directory.0, name, building.0),
+        )?;
+        let reopened = self.execute(
+            "UPDATE version SET last = ?1 WHERE last = ?4 AND directory = ?2 AND name = ?3",
+            (CURRENT, directory.0, name, building.0),
+        )?;
+        self.rows_written += reopened as u64;
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        building: SnapshotId,
+        directory: DirId,
+        name: &[u8],
+        new: &NewVersion,
+    ) -> Result<(), CatalogError> {
+        let xattrs = self.intern(&new.xattrs)?;
+        let version = &new.version;
+        let doing = "write a version";
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO version (last, directory, name, first, kind, mode, uid, gid, size, mtime, \
+                 mtime_ns, rdev, inode, hash, target, xattrs, child, source_inode, source_ctime, \
+                 source_ctime_ns, source_links, flags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+                 ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+            )
+            .doing(doing)?;
+        statement
+            .execute(rusqlite::params![
+                CURRENT,
+                directory.0,
+                name,
+                building.0,
+                kind_letter(version.kind),
+                version.mode,
+                version.uid,
+                version.gid,
+                version.size.cast_signed(),
+                version.mtime.seconds,
+                version.mtime.nanoseconds,
+                version.rdev.cast_signed(),
+                version.stored_inode.cast_signed(),
+                version.hash.as_ref().map(ContentHash::as_bytes),
+                version.target,
+                xattrs,
+                version.child.map(|child| child.0),
+                version.seen.inode.cast_signed(),
+                version.seen.ctime.seconds,
+                version.seen.ctime.nanoseconds,
+                version.seen.links,
+                flags(version.seen),
+            ])
+            .doing(doing)?;
+        self.rows_written += 1;
+        Ok(())
+    }
+
+    fn renew(&self, directory: DirId, name: &[u8], seen: Seen) -> Result<(), CatalogError> {
+        self.execute(
+            "UPDATE version SET source_inode = ?4, source_ctime = ?5, source_ctime_ns = ?6, \
+             source_links = max(source_links, ?7), flags = ?8 \
+             WHERE last = ?1 AND directory = ?2 AND name = ?3",
+            rusqlite::params![
+                CURRENT,
+                directory.0,
+                name,
+                seen.inode.cast_signed(),
+                seen.ctime.seconds,
+                seen.ctime.nanoseconds,
+                seen.links,
+                flags(seen),
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn intern(&mut self, xattrs: &Xattrs) -> Result<Option<i64>, CatalogError> {
+        if xattrs.is_empty() {
+            return Ok(None);
+        }
+        let encoded = xattrs.encode();
+        let hash = xattrs_hash(&encoded);
+        if let Some(id) = self.xattrs.get(&hash) {
+            return Ok(Some(*id));
+        }
+        let doing = "write extended attributes";
+        let known: Option<i64> = self
+            .connection
+            .query_row("SELECT id FROM xattrs WHERE hash = ?1", [hash.as_bytes()], |row| row.get(0))
+            .optional()
+            .doing(doing)?;
+        let id = if let Some(id) = known {
+            id
+        } else {
+            self.execute("INSERT INTO xattrs (hash, encoded) VALUES (?1, ?2)", (hash.as_bytes(), &encoded))?;
+            self.connection.last_insert_rowid()
+        };
+        if self.xattrs.len() >= REMEMBERED_XATTRS {
+            self.xattrs.clear();
+        }
+        self.xattrs.insert(hash, id);
+        Ok(Some(id))
+    }
+
+    /// Marks the snapshot as complete, validated and on disk under the name it is to bear, and commits.
+    ///
+    /// The caller has synced the filesystem since the last byte of the snapshot was written.
+    pub fn stage(
+        &mut self,
+        snapshot: SnapshotId,
+        name: &str,
+        totals: &Totals,
+        problems: &[PathProblem],
+    ) -> Result<(), CatalogError> {
+        self.execute("DELETE FROM problem WHERE snapshot = ?1", [snapshot.0])?;
+        for problem in problems {
+            self.execute(
+                "INSERT INTO problem (snapshot, path, kind, message) VALUES (?1, ?2, ?3, ?4)",
+                (snapshot.0, &problem.path, &problem.kind, &problem.message),
+            )?;
+        }
+        self.execute(
+            "UPDATE snapshot SET name = ?2, state = 'staged', files = ?3, directories = ?4, \
+             symlinks = ?5, specials = ?6, source_bytes = ?7, added_bytes = ?8, problems = ?9, \
+             warnings = ?10 WHERE id = ?1",
+            rusqlite::params![
+                snapshot.0,
+                name,
+                totals.files.cast_signed(),
+                totals.directories.cast_signed(),
+                totals.symlinks.cast_signed(),
+                totals.specials.cast_signed(),
+                totals.source_bytes.cast_signed(),
+                totals.added_bytes.cast_signed(),
+                totals.problems.cast_signed(),
+                totals.warnings.cast_signed(),
+            ],
+        )?;
+        self.end()
+    }
+
+    /// Marks a staged snapshot as published, in a transaction of its own.
+    pub fn publish(&mut self, snapshot: SnapshotId) -> Result<(), CatalogError> {
+        self.execute("UPDATE snapshot SET state = 'published' WHERE id = ?1", [snapshot.0])?;
+        Ok(())
+    }
+
+    /// Gives a staged snapshot another name, in a transaction of its own: the first one was taken.
+    pub fn rename(&mut self, snapshot: SnapshotId, name: &str) -> Result<(), CatalogError> {
+        self.execute("UPDATE snapshot SET name = ?2 WHERE id = ?1", (snapshot.0, name))?;
+        Ok(())
+    }
+
+    /// Forgets a snapshot that is not published and all that it changed, in a transaction of its own.
+    pub fn forget_unpublished(&mut self, snapshot: SnapshotId) -> Result<(), CatalogError> {
+        self.begin()?;
+        self.execute("DELETE FROM version WHERE first = ?1", [snapshot.0])?;
+        self.execute("UPDATE version SET last = ?2 WHERE last = ?1", (snapshot.0, CURRENT))?;
+        self.execute("DELETE FROM snapshot WHERE id = ?1 AND state <> 'published'", [snapshot.0])?;
+        self.end()
+    }
+
+    fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, CatalogError> {
+        let doing = "write";
+        self.connection.prepare_cached(sql).doing(doing)?.execute(parameters).doing(doing)
+    }
+}
+
+fn flags(seen: Seen) -> i64 {
+    i64::from(seen.racy) * RACY + i64::from(seen.changed_while_read) * CHANGED_WHILE_READ
+}

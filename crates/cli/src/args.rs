@@ -1,0 +1,320 @@
+//! The arguments as they are typed. What they mean is decided by the verbs.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use linksnap_engine::verbs::backup::Thoroughness;
+
+use crate::{exit, size, thoroughness};
+
+/// Snapshots of directory trees as plain directories that share unchanged files by hard links
+#[derive(Parser)]
+#[command(name = "linksnap", version, max_term_width = 100, after_help = help(GENERAL))]
+pub struct Cli {
+    /// What holds for all verbs.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every verb, before or after it.
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The repository
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LINKSNAP_REPO",
+        hide_env_values = true
+    )]
+    pub repo: Option<PathBuf>,
+    /// The configuration [default: /etc/linksnap/config.toml, then ~/.config/linksnap/config.toml]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LINKSNAP_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+    /// The job
+    #[arg(long, global = true, value_name = "NAME")]
+    pub job: Option<String>,
+    /// Print JSON: lines with a "type" for long commands, else one document
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print only problems, errors and what was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more; twice: every single step
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Colour messages
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto, hide_possible_values = true)]
+    #[arg(help = "Colour messages: auto, always or never")]
+    pub color: Color,
+    /// Show no progress
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+}
+
+/// When messages are coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// If standard error is a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Make a repository in a directory that is missing or empty
+    #[command(after_help = help(INIT))]
+    Init(InitArgs),
+    /// Take a snapshot: of configured jobs, or of the paths given
+    #[command(after_help = help(BACKUP))]
+    Backup(BackupArgs),
+    /// List the snapshots
+    #[command(after_help = help(SNAPSHOTS))]
+    Snapshots(SnapshotsArgs),
+    /// List what is in a snapshot
+    #[command(after_help = help(LS))]
+    Ls(LsArgs),
+    /// Copy a snapshot, or some paths of it, to a directory
+    #[command(after_help = help(RESTORE))]
+    Restore(RestoreArgs),
+    /// Compare what is stored with what was recorded
+    #[command(after_help = help(VERIFY))]
+    Verify(VerifyArgs),
+    /// List the jobs, or check the configuration
+    #[command(subcommand, after_help = help(JOBS))]
+    Jobs(JobsVerb),
+}
+
+/// `init`.
+#[derive(Args)]
+pub struct InitArgs {
+    #[command(flatten)]
+    pub durability: DurabilityArgs,
+}
+
+/// What is asked of the repository's filesystem.
+#[derive(Args)]
+pub struct DurabilityArgs {
+    /// Make the repository even on a filesystem that cannot promise that a snapshot survives a power cut
+    #[arg(long)]
+    pub degraded: bool,
+}
+
+/// `backup`.
+#[derive(Args)]
+pub struct BackupArgs {
+    /// Names of configured jobs, or paths
+    #[arg(value_name = "JOB|PATH")]
+    pub what: Vec<OsString>,
+    /// Make the repository if its directory is missing or empty
+    #[arg(long)]
+    pub init: bool,
+    /// Change nothing; say what would be done (-v: step by step)
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Leave the job's retention out
+    #[arg(long)]
+    pub no_prune: bool,
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// Check all of the new snapshot before it is published, or one Nth of what was not touched [default: 16]
+    #[arg(long, value_name = "full|N", value_parser = thoroughness::parse)]
+    pub validate: Option<Thoroughness>,
+    #[command(flatten)]
+    pub durability: DurabilityArgs,
+}
+
+/// What to leave out, in addition to what the configuration says.
+#[derive(Args)]
+pub struct RuleArgs {
+    /// Leave out what matches (gitignore syntax, rooted at /)
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+    /// Leave out what is in directories that hold a CACHEDIR.TAG
+    #[arg(long)]
+    pub exclude_caches: bool,
+    /// Leave out what is in directories that hold a file of this name
+    #[arg(long, value_name = "FILE")]
+    pub exclude_if_present: Vec<String>,
+    /// Leave out files larger than this (8GiB, 500M)
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub exclude_larger_than: Option<u64>,
+    /// Enter other filesystems that are mounted inside a source
+    #[arg(long)]
+    pub cross_filesystems: bool,
+}
+
+/// `snapshots`.
+#[derive(Args)]
+pub struct SnapshotsArgs {
+    /// Jobs [default: all]
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
+}
+
+/// `ls`.
+#[derive(Args)]
+pub struct LsArgs {
+    /// Mode, owner, size and time as well
+    #[arg(short = 'l', long)]
+    pub long: bool,
+    /// All that is below the paths
+    #[arg(long)]
+    pub recursive: bool,
+    /// NAME, the beginning of one, latest, latest~2, oldest; JOB/ in front if there are several [default: latest]
+    #[arg(value_name = "SNAPSHOT")]
+    pub snapshot: Option<OsString>,
+    /// Absolute paths, as in the source
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
+}
+
+/// `restore`.
+#[derive(Args)]
+pub struct RestoreArgs {
+    /// NAME, the beginning of one, latest, latest~2, oldest; JOB/ in front if there are several
+    #[arg(value_name = "SNAPSHOT")]
+    pub snapshot: String,
+    /// What to restore, as absolute paths in the source [default: everything]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    /// Where to
+    #[arg(long, value_name = "DIR")]
+    pub target: PathBuf,
+    /// Change nothing; say what would be done
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Replace what is in the way
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// `verify`.
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// NAME, the beginning of one, latest, latest~2, oldest; JOB/ in front if there are several [default: all]
+    #[arg(value_name = "SNAPSHOT")]
+    pub snapshots: Vec<String>,
+    /// Check names, inodes and attributes, but read no content
+    #[arg(long)]
+    pub structure: bool,
+}
+
+/// `jobs`.
+#[derive(Subcommand)]
+pub enum JobsVerb {
+    /// List the jobs of the configuration and of the repository
+    #[command(after_help = help(LIST))]
+    List,
+    /// Explain the configuration, or say what is wrong with it
+    #[command(after_help = help(JOBS))]
+    Check(CheckArgs),
+}
+
+/// `jobs check`.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// Say for this path whether it is in or out, and which rule decides
+    #[arg(long, value_name = "PATH")]
+    pub exclude: Option<PathBuf>,
+}
+
+const GENERAL: &str = "\
+Every snapshot is a plain directory that looks like a full copy; files that have not changed are hard links to the \
+snapshot before. A snapshot appears under its name only when it is complete, checked and on disk.
+
+Examples:
+  linksnap backup --init --repo /backup /etc /home
+  linksnap restore latest /etc/fstab --target /tmp/restored";
+
+const INIT: &str = "\
+Examples:
+  linksnap init --repo /backup";
+
+const BACKUP: &str = "\
+Without arguments all configured jobs run, one after another; the worst exit code wins. Arguments are names of \
+configured jobs. An argument with a slash, or one that no job is called and that exists, is a path: paths are backed up \
+ad hoc, as the job that --job names (else the host's short name), by the rules in [defaults] of the configuration, if \
+there is one.
+
+Examples:
+  linksnap backup                                    all configured jobs
+  linksnap backup --init --repo /backup /etc /home   these paths; no configuration is needed";
+
+const SNAPSHOTS: &str = "\
+Examples:
+  linksnap snapshots
+  linksnap snapshots web1 --json";
+
+const LS: &str = "\
+Without a path, everything in the snapshot; with paths, what is directly in them. In a pipe a newline in a name is \
+written as \\n, and all else as it is; --json is exact for all names.
+
+Examples:
+  linksnap ls latest /etc
+  linksnap ls -l --recursive web1/2026-04-08 /srv/www";
+
+const RESTORE: &str = "\
+A path is restored below the target with its parents: /etc/fstab becomes DIR/etc/fstab.
+
+Examples:
+  linksnap restore latest /etc/fstab --target /tmp/restored
+  linksnap restore web1/2026-04-08 --target /mnt/new-disk";
+
+const VERIFY: &str = "\
+Reads every stored byte and compares it with its hash, each inode once however many snapshots have it.
+
+Examples:
+  linksnap verify
+  linksnap verify web1/latest --structure";
+
+const JOBS: &str = "\
+Examples:
+  linksnap jobs list
+  linksnap jobs check --exclude /srv/www/cache/index.html";
+
+const LIST: &str = "\
+Examples:
+  linksnap jobs list";
+
+fn help(what: &str) -> String {
+    format!("{what}\n\n{}", exit::HELP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_verb() {
+        for line in [
+            "linksnap --repo /b --json ls",
+            "linksnap ls --json --repo /b",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.global.repo.unwrap().to_str(), Some("/b"));
+            assert!(cli.global.json);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Which repository, which job, which snapshot a command is about.
+
+use std::path::{Path, PathBuf};
+
+use linksnap_catalog::Snapshot;
+use linksnap_engine::job::Job;
+use linksnap_engine::{JobName, Repository, Selector};
+
+use crate::args::Global;
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// The repository that was named, or the configured one. The configuration is not read if the repository was
+/// named: what is wrong in it must not stand in the way of a restore.
+pub fn repository(global: &Global) -> Result<Repository, Failure> {
+    let path = match &global.repo {
+        Some(path) => path_of(path)?,
+        None => repository_path(global, Config::find(global.config.as_deref())?.as_ref())?,
+    };
+    Ok(Repository::open(&path)?)
+}
+
+/// Where the repository is, or is to be.
+pub fn repository_path(global: &Global, config: Option<&Config>) -> Result<PathBuf, Failure> {
+    if let Some(path) = &global.repo {
+        return path_of(path);
+    }
+    if let Some(path) = config.and_then(|config| config.repository.clone()) {
+        return Ok(path);
+    }
+    let message = match config {
+        Some(config) => format!("no repository is named, nor in {}", config.file.display()),
+        None => "no repository is named, and there is no configuration".to_owned(),
+    };
+    Err(Failure::usage(message).hint(
+        "name it with --repo DIR or LINKSNAP_REPO, or write repository = \"/backup\" into /etc/linksnap/config.toml",
+    ))
+}
+
+/// The path as seen from `/`, so that messages say where it is.
+fn path_of(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        Failure::usage(format!("cannot use the path {}", path.display())).because(&error)
+    })
+}
+
+/// A job's name as a user wrote it.
+pub fn job_name(text: &str) -> Result<JobName, Failure> {
+    JobName::parse(text).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// The jobs that are meant: those named, else --job, else all.
+pub fn jobs(
+    repository: &Repository,
+    global: &Global,
+    named: &[String],
+) -> Result<Vec<Job>, Failure> {
+    let mut names = named
+        .iter()
+        .map(|name| job_name(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let (Some(job), []) = (&global.job, named) {
+        names.push(job_name(job)?);
+    }
+    if names.is_empty() {
+        names = repository.jobs()?;
+    }
+    names
+        .iter()
+        .map(|name| Ok(Job::open(repository, name)?))
+        .collect()
+}
+
+/// The snapshot that is meant by `NAME` or `JOB/NAME`, and its job.
+pub fn snapshot(
+    repository: &Repository,
+    global: &Global,
+    text: &str,
+) -> Result<(Job, Snapshot), Failure> {
+    let (job, name) = split(text);
+    let job = match job.or(global.job.as_deref()) {
+        Some(job) => job_name(job)?,
+        None => only_job(repository, name)?,
+    };
+    let job = Job::open(repository, &job)?;
+    let snapshot = job
+        .select(&Selector::parse(name))
+        .map_err(|error| Failure::from(error).of_job(job.name().as_str()))?;
+    Ok((job, snapshot))
+}
+
+fn split(text: &str) -> (Option<&str>, &str) {
+    match text.split_once('/') {
+        Some((job, name)) => (Some(job), if name.is_empty() { "latest" } else { name }),
+        None => (None, text),
+    }
+}
+
+fn only_job(repository: &Repository, snapshot: &str) -> Result<JobName, Failure> {
+    let jobs = repository.jobs()?;
+    match jobs.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::usage(format!(
+            "the repository {} has no jobs yet",
+            repository.path().display()
+        ))
+        .hint("`linksnap backup` makes the first snapshot")),
+        several => {
+            let names: Vec<&str> = several.iter().map(JobName::as_str).collect();
+            Err(Failure::usage(format!(
+                "the repository has several jobs: {}",
+                names.join(", ")
+            ))
+            .hint(format!(
+                "write which one: {}/{snapshot}, or --job {}",
+                names[0], names[0]
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn a_job_may_stand_in_front_of_a_snapshot() {
+        assert_eq!(split("web1/2026-04"), (Some("web1"), "2026-04"));
+        assert_eq!(split("web1/"), (Some("web1"), "latest"));
+        assert_eq!(split("latest~2"), (None, "latest~2"));
+    }
+}

@@ -1,0 +1,182 @@
+//! What came of a backup: in plain words, and as a JSON line.
+
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use linksnap_engine::SnapshotName;
+use linksnap_engine::stages::run::Counts;
+use linksnap_engine::verbs::backup::BackupSummary;
+use serde::Serialize;
+
+use crate::json::JsonPath;
+use crate::output::Output;
+use crate::size::{self, count, counted};
+use crate::summary::problems;
+
+/// The summary for people.
+pub fn lines(
+    job: &str,
+    summary: &BackupSummary,
+    elapsed: Duration,
+    output: &Output,
+) -> Vec<Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    if let Some(recovered) = &summary.recovered {
+        lines.push(
+            format!("finished the snapshot {recovered} that an interrupted run had left")
+                .into_bytes(),
+        );
+    }
+    lines.extend(words(job, summary).into_iter().map(String::into_bytes));
+    let mut end = format!("  in {}", size::duration(elapsed)).into_bytes();
+    if summary.snapshot.is_some() {
+        end.extend(b": ");
+        end.extend(output.name(summary.path.as_os_str().as_bytes()));
+    }
+    lines.push(end);
+    lines.extend(problems::lines(&summary.problems, output));
+    lines
+}
+
+fn words(job: &str, summary: &BackupSummary) -> Vec<String> {
+    let first = if summary.basis.is_none() {
+        "first "
+    } else {
+        ""
+    };
+    let mut lines = vec![match &summary.snapshot {
+        Some(snapshot) => format!("{first}snapshot {snapshot} of job {job}"),
+        None => format!("dry run: the {first}snapshot of job {job} would have"),
+    }];
+    if summary.scaffold == "interrupted" {
+        lines.push("  went on where an interrupted run had stopped".to_owned());
+    }
+    lines.push(match summary.basis {
+        None => format!("  {}", contents(&summary.counts)),
+        Some(_) => changes(&summary.counts),
+    });
+    lines.push(copies(summary));
+    let counts = &summary.counts;
+    if counts.excluded > 0 {
+        let what = counted(counts.excluded, "entry", "entries");
+        lines.push(format!("  {what} left out by the rules"));
+    }
+    lines
+}
+
+fn contents(counts: &Counts) -> String {
+    let mut parts = vec![
+        counted(counts.files, "file", "files"),
+        counted(counts.directories, "directory", "directories"),
+    ];
+    if counts.symlinks > 0 {
+        parts.push(counted(counts.symlinks, "symbolic link", "symbolic links"));
+    }
+    if counts.specials > 0 {
+        parts.push(counted(counts.specials, "special file", "special files"));
+    }
+    parts.join(", ")
+}
+
+/// What was read and found to be as before counts as unchanged here: that is what people ask.
+fn changes(counts: &Counts) -> String {
+    let unchanged = counts.unchanged + counts.reused;
+    let mut line = format!(
+        "  new {}, changed {}, removed {}, unchanged {} (linked {}",
+        count(counts.added),
+        count(counts.changed),
+        count(counts.removed),
+        count(unchanged),
+        count(counts.linked_entries),
+    );
+    if counts.kept_entries > 0 {
+        line.push_str(&format!(", kept {}", count(counts.kept_entries)));
+    }
+    line.push(')');
+    line
+}
+
+fn copies(summary: &BackupSummary) -> String {
+    let counts = &summary.counts;
+    let files = counted(counts.copied_files, "file", "files");
+    let copied = size::bytes(counts.copied_bytes);
+    let source = size::bytes(counts.source_bytes);
+    let reused = count(counts.reused);
+    match (&summary.snapshot, counts.reused) {
+        (Some(_), 0) => format!("  copied {files}, {copied} of {source}"),
+        (Some(_), _) => {
+            format!("  copied {files}, {copied} of {source}; {reused} linked after reading")
+        }
+        (None, 0) => format!("  to copy: {files}, {copied} of {source}"),
+        (None, _) => format!("  to copy: {files}, {copied} of {source}; {reused} to read first"),
+    }
+}
+
+/// The summary for programs. Fields are only ever added.
+#[derive(Serialize)]
+pub struct Line<'a> {
+    r#type: &'static str,
+    job: &'a str,
+    dry_run: bool,
+    snapshot: Option<&'a str>,
+    #[serde(flatten)]
+    path: JsonPath,
+    basis: Option<&'a str>,
+    scaffold: &'static str,
+    recovered: Option<&'a str>,
+    files: u64,
+    directories: u64,
+    symlinks: u64,
+    specials: u64,
+    added: u64,
+    changed: u64,
+    unchanged: u64,
+    reused: u64,
+    removed: u64,
+    excluded: u64,
+    kept_entries: u64,
+    linked_entries: u64,
+    copied_files: u64,
+    copied_bytes: u64,
+    source_bytes: u64,
+    problems: u64,
+    warnings: u64,
+    pruned: [&'a str; 0],
+    elapsed_seconds: f64,
+}
+
+impl<'a> Line<'a> {
+    /// Of a run of `job`.
+    pub fn new(job: &'a str, summary: &'a BackupSummary, elapsed: Duration) -> Self {
+        let counts = &summary.counts;
+        Self {
+            r#type: "summary",
+            job,
+            dry_run: summary.snapshot.is_none(),
+            snapshot: summary.snapshot.as_ref().map(SnapshotName::as_str),
+            path: JsonPath::new(summary.path.as_os_str().as_bytes()),
+            basis: summary.basis.as_deref(),
+            scaffold: summary.scaffold,
+            recovered: summary.recovered.as_deref(),
+            files: counts.files,
+            directories: counts.directories,
+            symlinks: counts.symlinks,
+            specials: counts.specials,
+            added: counts.added,
+            changed: counts.changed,
+            unchanged: counts.unchanged,
+            reused: counts.reused,
+            removed: counts.removed,
+            excluded: counts.excluded,
+            kept_entries: counts.kept_entries,
+            linked_entries: counts.linked_entries,
+            copied_files: counts.copied_files,
+            copied_bytes: counts.copied_bytes,
+            source_bytes: counts.source_bytes,
+            problems: summary.problems.problems,
+            warnings: summary.problems.warnings,
+            pruned: [],
+            elapsed_seconds: elapsed.as_secs_f64(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What came of a restore: in plain words, and as a JSON line.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+use linksnap_engine::verbs::restore::RestoreSummary;
+use serde::Serialize;
+
+use crate::json::JsonPath;
+use crate::output::Output;
+use crate::size::{self, counted};
+use crate::summary::problems;
+
+/// What was restored, where to, and whether only as a trial.
+pub struct Restored<'a> {
+    /// The job.
+    pub job: &'a str,
+    /// The snapshot.
+    pub snapshot: &'a str,
+    /// Where to.
+    pub target: &'a Path,
+    /// Was nothing changed?
+    pub dry_run: bool,
+    /// What the engine says.
+    pub summary: &'a RestoreSummary,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Restored<'_> {
+    /// The summary for people.
+    pub fn lines(&self, output: &Output) -> Vec<Vec<u8>> {
+        let summary = self.summary;
+        let verb = if self.dry_run {
+            "would restore"
+        } else {
+            "restored"
+        };
+        let mut first = format!(
+            "{verb} {}, {}, {} of {}/{}",
+            counted(summary.files, "file", "files"),
+            counted(summary.directories, "directory", "directories"),
+            size::bytes(summary.bytes),
+            self.job,
+            self.snapshot,
+        );
+        let links = summary.symlinks + summary.specials;
+        if links > 0 {
+            let others = counted(
+                links,
+                "symbolic link or special file",
+                "symbolic links and special files",
+            );
+            first.push_str(&format!(", and {others}"));
+        }
+        let mut second = b"  to ".to_vec();
+        second.extend(output.name(self.target.as_os_str().as_bytes()));
+        second.extend(format!(" in {}", size::duration(self.elapsed)).into_bytes());
+        if summary.replaced > 0 {
+            second.extend(format!("; {} replaced", size::count(summary.replaced)).into_bytes());
+        }
+        let mut lines = vec![first.into_bytes(), second];
+        lines.extend(problems::lines(&summary.problems, output));
+        lines
+    }
+
+    /// The summary for programs.
+    pub fn json(&self, output: &Output) {
+        output.json(&Line {
+            r#type: "summary",
+            job: self.job,
+            snapshot: self.snapshot,
+            dry_run: self.dry_run,
+            path: JsonPath::new(self.target.as_os_str().as_bytes()),
+            files: self.summary.files,
+            directories: self.summary.directories,
+            symlinks: self.summary.symlinks,
+            specials: self.summary.specials,
+            replaced: self.summary.replaced,
+            bytes: self.summary.bytes,
+            problems: self.summary.problems.problems,
+            warnings: self.summary.problems.warnings,
+            elapsed_seconds: self.elapsed.as_secs_f64(),
+        });
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    r#type: &'static str,
+    job: &'a str,
+    snapshot: &'a str,
+    dry_run: bool,
+    #[serde(flatten)]
+    path: JsonPath,
+    files: u64,
+    directories: u64,
+    symlinks: u64,
+    specials: u64,
+    replaced: u64,
+    bytes: u64,
+    problems: u64,
+    warnings: u64,
+    elapsed_seconds: f64,
+}

@@ -1,0 +1,159 @@
+//! `backup`: runs jobs one after another, and says what came of each.
+
+use linksnap_engine::repository::RepositoryError;
+use linksnap_engine::verbs::backup::{self as engine, BackupOptions, BackupSummary, PlannedStep};
+use linksnap_engine::{Repository, Rules};
+
+use crate::args::{BackupArgs, Global};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Output, Verbosity};
+use crate::progress::Watcher;
+use crate::summary::{self, step::Step};
+use crate::target::{self, Target};
+use crate::verbs::init;
+use crate::{clock, environment, locate, signals};
+
+/// Runs what was asked for; the worst exit code wins.
+pub fn backup(args: &BackupArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let config = Config::find(global.config.as_deref())?;
+    let targets = targets(args, global, config.as_ref())?;
+    let repository = open(args, global, config.as_ref(), output)?;
+    let Some(repository) = repository else {
+        output.report("dry run: the repository would be made, and everything copied into it");
+        return Ok(Exit::Done);
+    };
+    listen()?;
+    let mut worst = Exit::Done;
+    for target in &targets {
+        let exit =
+            run(target, args, &repository, output).or_else(|failure| match targets.len() {
+                1 => Err(failure),
+                _ => {
+                    let failure = failure.of_job(target.job.as_str());
+                    output.failure(&failure);
+                    Ok(failure.exit)
+                }
+            })?;
+        worst = worst.worse(exit);
+        if signals::caught().is_some() {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+/// From now on the first signal ends the verb in order.
+pub fn listen() -> Result<(), Failure> {
+    signals::listen()
+        .map_err(|error| Failure::new(Exit::Failed, "cannot prepare for signals").because(&error))
+}
+
+fn targets(
+    args: &BackupArgs,
+    global: &Global,
+    config: Option<&Config>,
+) -> Result<Vec<Target>, Failure> {
+    let mut targets = target::decide(&args.what, global.job.as_deref(), config)?;
+    for target in &mut targets {
+        target.add(&args.rules);
+        target.settings.validate = args.validate.unwrap_or(target.settings.validate);
+        // Before the first job runs, not when it is the last one's turn.
+        Rules::new(&target.settings.rules).map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    Ok(targets)
+}
+
+/// The repository; `None` if a dry run would have to make it.
+fn open(
+    args: &BackupArgs,
+    global: &Global,
+    config: Option<&Config>,
+    output: &Output,
+) -> Result<Option<Repository>, Failure> {
+    let path = locate::repository_path(global, config)?;
+    match Repository::open(&path) {
+        Ok(repository) => Ok(Some(repository)),
+        Err(RepositoryError::Missing { .. } | RepositoryError::NotOne { .. })
+            if args.init && args.dry_run =>
+        {
+            Ok(None)
+        }
+        Err(RepositoryError::Missing { .. } | RepositoryError::NotOne { .. }) if args.init => {
+            let (repository, findings) = init::create(&path, &args.durability)?;
+            if !output.is_json() {
+                init::say(&repository, &findings, output);
+            }
+            Ok(Some(repository))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn run(
+    target: &Target,
+    args: &BackupArgs,
+    repository: &Repository,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let now = clock::now()?;
+    let options = BackupOptions {
+        sources: target.sources.clone(),
+        rules: target.settings.rules.clone(),
+        one_file_system: target.settings.one_file_system,
+        validate: target.settings.validate,
+        now,
+        threads: None,
+        holder: environment::holder("backup", now),
+    };
+    let watcher = Watcher::new(output, target.job.as_str(), "starting");
+    let summary = if args.dry_run {
+        let mut step = |step: &PlannedStep| show(step, output, &watcher);
+        engine::preview(repository, &target.job, &options, &mut step, &watcher)?
+    } else {
+        engine::backup(repository, &target.job, &options, &watcher)?
+    };
+    watcher.end();
+    let elapsed = watcher.elapsed();
+    if output.is_json() {
+        output.json(&summary::backup::Line::new(
+            target.job.as_str(),
+            &summary,
+            elapsed,
+        ));
+    } else {
+        for line in summary::backup::lines(target.job.as_str(), &summary, elapsed, output) {
+            output.report(line);
+        }
+    }
+    Ok(exit(&summary))
+}
+
+fn exit(summary: &BackupSummary) -> Exit {
+    if summary.problems.problems > 0 {
+        Exit::Problems
+    } else {
+        Exit::Done
+    }
+}
+
+/// What would be done to one entry. What stays as it is is shown only to those who want every step.
+fn show(step: &PlannedStep, output: &Output, watcher: &Watcher<'_>) {
+    let nothing_new = matches!(step.action, "keep" | "link" | "enter");
+    let wanted = if nothing_new {
+        Verbosity::EveryStep
+    } else {
+        Verbosity::Steps
+    };
+    if output.verbosity() < wanted {
+        return;
+    }
+    let step = Step {
+        action: step.action,
+        path: &step.path,
+        reason: Some(step.reason),
+        bytes: step.bytes,
+    };
+    watcher.aside(|| step.show(output));
+}

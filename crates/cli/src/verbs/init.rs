@@ -1,0 +1,77 @@
+//! `init`: makes a repository and says what its filesystem can do.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use linksnap_engine::Repository;
+use linksnap_engine::repository::Durability;
+use serde::Serialize;
+
+use crate::args::{DurabilityArgs, Global, InitArgs};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::json::JsonPath;
+use crate::output::Output;
+use crate::{clock, locate};
+
+/// Makes the repository.
+pub fn init(args: &InitArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let config = match &global.repo {
+        Some(_) => None,
+        None => Config::find(global.config.as_deref())?,
+    };
+    let path = locate::repository_path(global, config.as_ref())?;
+    let (repository, findings) = create(&path, &args.durability)?;
+    if output.is_json() {
+        output.json(&Document::new(&repository, &findings));
+    } else {
+        say(&repository, &findings, output);
+    }
+    Ok(Exit::Done)
+}
+
+/// Makes a repository; what was found out about the filesystem, in sentences.
+pub fn create(path: &Path, args: &DurabilityArgs) -> Result<(Repository, Vec<String>), Failure> {
+    let durability = if args.degraded {
+        Durability::Degraded
+    } else {
+        Durability::Required
+    };
+    let (repository, creation) = Repository::create(path, clock::now()?, durability)?;
+    Ok((repository, creation.findings))
+}
+
+/// Says what was made.
+pub fn say(repository: &Repository, findings: &[String], output: &Output) {
+    let path = output.name(repository.path().as_os_str().as_bytes());
+    output.report([b"made the repository ".as_slice(), &path].concat());
+    for finding in findings {
+        output.report(format!("  {finding}"));
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    path: JsonPath,
+    uuid: &'a str,
+    format: u32,
+    filesystem: &'a str,
+    degraded: bool,
+    findings: &'a [String],
+}
+
+impl<'a> Document<'a> {
+    fn new(repository: &'a Repository, findings: &'a [String]) -> Self {
+        let marker = repository.marker();
+        Self {
+            path: JsonPath::new(repository.path().as_os_str().as_bytes()),
+            uuid: &marker.uuid,
+            format: marker.format,
+            filesystem: &marker.filesystem.r#type,
+            degraded: marker.degraded,
+            findings,
+        }
+    }
+}

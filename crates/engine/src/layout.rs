@@ -1,0 +1,25 @@
+//! Names on disk. `docs/format.md` is their specification.
+
+/// The repository's marker file.
+pub const MARKER: &[u8] = b"linksnap.toml";
+/// What the repository says to the next sysadmin.
+pub const README: &[u8] = b"README.txt";
+/// A job's own directory.
+pub const WORKSHOP: &[u8] = b".linksnap";
+/// The newest snapshot, as a symbolic link.
+pub const LATEST: &[u8] = b"latest";
+/// In a job's own directory: the catalog.
+pub const CATALOG: &str = "catalog.db";
+/// The lock file.
+pub const LOCK: &[u8] = b"lock";
+/// The tree being built.
+pub const STAGING: &[u8] = b"staging";
+/// Trees being deleted.
+pub const TRASH: &[u8] = b"trash";
+/// `latest` before it is swapped in.
+pub const NEW_LATEST: &[u8] = b"latest.new";
+/// A file made only to see what time it is.
+pub const CLOCK: &[u8] = b"clock";
+
+/// The repository's README.txt.
+pub const README_TEXT: &str = include_str!("readme.txt");

@@ -1,0 +1,285 @@
+//! Build: takes one directory through scan, plan, apply and validate, and finds its sub-directories.
+
+use linksnap_catalog::{Change, DirId, NewVersion, Rows, Version};
+use linksnap_inode::{DirFd, Fault, Kind, Names, Stat, Timestamp, Xattrs};
+
+use crate::path;
+use crate::pool::Queue;
+use crate::report::{Problem, ProblemKind};
+use crate::source;
+use crate::stages::apply::{self, Place};
+use crate::stages::plan::{self, Action, Known, Step};
+use crate::stages::run::{Hands, Run, RunError};
+use crate::stages::scan::{self, Scanned};
+use crate::stages::validate::{self, Attributes};
+use crate::stages::{remove, store};
+use crate::tree::{Tree, TreeDir};
+
+/// A directory to be worked through.
+#[derive(Debug)]
+pub struct Task {
+    /// Its path, relative to the root of all trees.
+    pub path: Vec<u8>,
+    /// Its identity in the catalog.
+    pub id: DirId,
+    /// The directory it is in.
+    pub parent: Parent,
+    /// What the newest published snapshot has under its name.
+    pub basis: Option<Version>,
+    /// What a checkpoint vouches for under its name.
+    pub checkpoint: Option<Version>,
+    /// What may be found in it besides the source.
+    pub past: Past,
+    /// Where its parent stands.
+    pub place: source::Place,
+}
+
+/// The directory that a directory is in.
+#[derive(Debug, Clone, Copy)]
+pub struct Parent {
+    /// Its identity.
+    pub id: DirId,
+    /// Its modification time, to be put back if this directory has to be removed again.
+    pub mtime: Timestamp,
+}
+
+/// What may be known of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// Can the catalog have rows of its entries?
+    pub catalog: bool,
+    /// Can the scaffold have entries in it?
+    pub scaffold: bool,
+}
+
+impl Task {
+    /// The root of all trees.
+    #[must_use]
+    pub fn root(known: Known<'_>, past: Past) -> Self {
+        Self {
+            path: Vec::new(),
+            id: DirId::ROOT,
+            parent: Parent { id: DirId(0), mtime: Timestamp::default() },
+            basis: known.basis.cloned(),
+            checkpoint: known.checkpoint.cloned(),
+            past,
+            place: source::Place::OnTheWay,
+        }
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known { basis: self.basis.as_ref(), checkpoint: self.checkpoint.as_ref() }
+    }
+
+    fn name(&self) -> &[u8] {
+        path::split(&self.path).1
+    }
+}
+
+/// What opening and scanning a source directory gave.
+struct Opened<D> {
+    source: D,
+    stat: Stat,
+    xattrs: Xattrs,
+    place: source::Place,
+    scanned: Scanned,
+}
+
+/// Works one directory through and queues its sub-directories.
+pub fn build<T: Tree>(
+    run: &Run<'_>,
+    tree: &T,
+    hands: &mut Hands,
+    task: Task,
+    queue: &Queue<Task>,
+) -> Result<(), RunError> {
+    run.progress.enter(&task.path);
+    run.pause(hands)?;
+    let opened = match open(run, tree, &task) {
+        Ok(opened) => opened,
+        Err(fault) => {
+            lose(run, &task, fault, hands)?;
+            return finish(run, hands);
+        }
+    };
+    let children = fill(run, &task, opened, hands)?;
+    queue.extend(children);
+    run.progress.add_directory();
+    finish(run, hands)
+}
+
+fn finish(run: &Run<'_>, hands: &mut Hands) -> Result<(), RunError> {
+    hands.count_into(run);
+    run.monitor.progress(run.progress);
+    hands.hand_over()
+}
+
+fn open<T: Tree>(run: &Run<'_>, tree: &T, task: &Task) -> Result<Opened<T::Dir>, Fault> {
+    let source = tree.open(&task.path)?;
+    let stat = source.stat()?;
+    let xattrs = source.xattrs(None)?;
+    let inside = scan::place_of(&source, &task.path, &stat, task.place, &run.scope)?;
+    let scanned = match inside {
+        Some(place) => scan::scan(&source, &task.path, place, &run.scope)?,
+        None => Scanned::default(),
+    };
+    Ok(Opened { source, stat, xattrs, place: inside.unwrap_or(task.place), scanned })
+}
+
+fn fill<D: TreeDir>(
+    run: &Run<'_>,
+    task: &Task,
+    opened: Opened<D>,
+    hands: &mut Hands,
+) -> Result<Vec<Task>, RunError> {
+    let Opened { source, stat, xattrs, place, scanned } = opened;
+    let staging_fault = |fault| run.staging_fault(&task.path, fault);
+    let staging = run.staging.open_beneath(&task.path).map_err(staging_fault)?;
+    let scaffold = scaffold_names(task, &staging).map_err(staging_fault)?;
+    let rows = known_rows(run, task, hands)?;
+    scanned.problems.into_iter().for_each(|problem| run.problem(problem));
+    hands.counts.excluded += scanned.excluded;
+
+    let steps = plan::plan(&scanned.listing, &rows, &scaffold, run.building);
+    let mut here =
+        Place { path: &task.path, id: task.id, source: &source, staging: &staging, basis: None, run };
+    let expected = here.apply(&steps, hands)?;
+    here.validate(&steps, expected, hands)?;
+    dress(run, task, &staging, &stat, &xattrs)?;
+    record(run, task, &stat, xattrs, hands)?;
+    children(task, &steps, &stat, place, run, hands)
+}
+
+fn scaffold_names(task: &Task, staging: &DirFd) -> Result<Names, Fault> {
+    if !task.past.scaffold {
+        return Ok(Names::default());
+    }
+    apply::open_up(staging)?;
+    let mut names = staging.names()?;
+    names.sort_by_name();
+    Ok(names)
+}
+
+fn known_rows(run: &Run<'_>, task: &Task, hands: &Hands) -> Result<Rows, RunError> {
+    if !task.past.catalog {
+        return Ok(Rows::default());
+    }
+    if run.resumes {
+        return Ok(hands.reader.current_and_ended_by(task.id, run.building)?);
+    }
+    Ok(hands.reader.current(task.id)?)
+}
+
+/// Gives the finished directory its attributes, and looks whether it has them.
+fn dress(run: &Run<'_>, task: &Task, staging: &DirFd, stat: &Stat, xattrs: &Xattrs) -> Result<(), RunError> {
+    let fail = |fault| run.staging_fault(&task.path, fault);
+    let not_kept = store::dress_directory(staging, stat, xattrs, run.owners).map_err(fail)?;
+    if let Some(fault) = not_kept {
+        run.problem(Problem {
+            kind: ProblemKind::NotKept,
+            path: path::absolute(&task.path),
+            message: fault.to_string(),
+        });
+    }
+    let is = Attributes { rdev: stat.rdev, ..Attributes::from(&staging.stat().map_err(fail)?) };
+    match validate::difference(Kind::Directory, &is, &Attributes::from(stat), run.owners) {
+        Some(what) => Err(RunError::Invalid { path: path::absolute(&task.path), what }),
+        None => Ok(()),
+    }
+}
+
+/// Counts the directory and notes its own version if it differs from what is known.
+fn record(
+    run: &Run<'_>,
+    task: &Task,
+    stat: &Stat,
+    xattrs: Xattrs,
+    hands: &mut Hands,
+) -> Result<(), RunError> {
+    let known = task.known();
+    let same = |version: &Version| -> Result<bool, RunError> {
+        let attributes = (version.kind, version.mode, version.uid, version.gid, version.mtime)
+            == (stat.kind, stat.mode, stat.uid, stat.gid, stat.mtime);
+        Ok(attributes && run.xattrs_of(version, hands)? == xattrs)
+    };
+    let as_basis = known.basis.map(same).transpose()?;
+    let as_current = known.current().map(same).transpose()?;
+    hands.counts.add_entry(stat);
+    match as_basis {
+        Some(true) => hands.counts.unchanged += 1,
+        Some(false) => hands.counts.changed += 1,
+        None => hands.counts.added += 1,
+    }
+    let change = match (as_current, as_basis) {
+        (Some(true), _) => return Ok(()),
+        (_, Some(true)) => Change::Restored,
+        (current, _) => {
+            let mut version = run.version(stat, run.seen(stat, false));
+            version.child = Some(task.id);
+            let new = Box::new(NewVersion { version, xattrs });
+            if current.is_some() { Change::Replace(new) } else { Change::Add(new) }
+        }
+    };
+    hands.change(task.parent.id, task.name(), change);
+    Ok(())
+}
+
+fn children(
+    task: &Task,
+    steps: &[Step<'_>],
+    stat: &Stat,
+    place: source::Place,
+    run: &Run<'_>,
+    hands: &mut Hands,
+) -> Result<Vec<Task>, RunError> {
+    let parent = Parent { id: task.id, mtime: stat.mtime };
+    let mut children = Vec::new();
+    for step in steps.iter().filter(|step| step.action == Action::Enter) {
+        let known_id = step.known.checkpoint.or(step.known.basis).and_then(|version| version.child);
+        let known_id = match known_id {
+            None if task.past.catalog => hands.reader.child(task.id, step.name)?,
+            known => known,
+        };
+        let id = known_id.unwrap_or_else(|| {
+            let id = run.new_directory();
+            hands.add_directory(id, task.id, step.name);
+            id
+        });
+        let scaffold = matches!(step.scaffold, Some((Some(Kind::Directory), _)));
+        children.push(Task {
+            path: path::join(&task.path, step.name),
+            id,
+            parent,
+            basis: step.known.basis.cloned(),
+            checkpoint: step.known.checkpoint.cloned(),
+            past: Past { catalog: known_id.is_some(), scaffold },
+            place,
+        });
+    }
+    // Work is taken from the end: so it goes on with the first name.
+    children.reverse();
+    Ok(children)
+}
+
+/// The source directory cannot be read: it is in neither staging nor snapshot.
+fn lose(run: &Run<'_>, task: &Task, fault: Fault, hands: &mut Hands) -> Result<(), RunError> {
+    let (parent, name) = path::split(&task.path);
+    run.problem(scan::lost(parent, name, fault));
+    let remove = || {
+        let parent = run.staging.open_beneath(parent)?;
+        remove::discard(&parent, name, Some(Kind::Directory), &run.trash)?;
+        parent.set_mtime(task.parent.mtime)
+    };
+    if !name.is_empty() {
+        remove().map_err(|fault| run.staging_fault(&task.path, fault))?;
+    }
+    let known = task.known();
+    if let Some(version) = known.current() {
+        hands.change(task.parent.id, name, Change::Gone);
+        hands.counts.removed += u64::from(known.basis.is_some());
+        if let Some(child) = version.child {
+            run.forget_below(child, hands)?;
+        }
+    }
+    Ok(())
+}

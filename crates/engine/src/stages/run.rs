@@ -1,0 +1,358 @@
+//! What all stages of one run share, and what each worker has for itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use crossbeam_channel::Sender;
+use linksnap_catalog::{CatalogError, Change, DirId, DirectoryChanges, Reader, Seen, SnapshotId, Version};
+use linksnap_inode::content::Buffer;
+use linksnap_inode::{DirFd, Fault, FsError, Kind, Stat, Timestamp, Xattrs};
+
+use crate::monitor::{Monitor, Progress, Wish};
+use crate::path;
+use crate::report::{Problem, Problems};
+use crate::stages::apply;
+use crate::stages::groups::Groups;
+use crate::stages::scan::Scope;
+use crate::stages::validate::{Depth, Owners};
+
+/// Changes are handed to the writer at the latest when there are so many.
+const MOST_CHANGES: usize = 1000;
+
+/// A run at work.
+pub struct Run<'a> {
+    /// What counts.
+    pub scope: Scope<'a>,
+    /// Who watches.
+    pub monitor: &'a dyn Monitor,
+    /// What is said of single paths.
+    pub problems: &'a Problems,
+    /// Counters for the watcher.
+    pub progress: &'a Progress,
+    /// The root of the tree being built.
+    pub staging: DirFd,
+    /// Where staging is, for people.
+    pub staging_path: PathBuf,
+    /// Where removed trees go.
+    pub trash: DirFd,
+    /// The newest published snapshot.
+    pub basis: Option<DirFd>,
+    /// Are there rows of an unfinished snapshot?
+    pub resumes: bool,
+    /// The snapshot being built.
+    pub building: SnapshotId,
+    /// Times from here on are too young to prove that nothing changes unseen.
+    pub racy_from: Timestamp,
+    /// Are owners set?
+    pub owners: Owners,
+    /// Of how many directories one has all its held entries looked at.
+    pub one_in: u32,
+    /// Hard links inside the source.
+    pub groups: Groups,
+    /// Names of the published snapshots.
+    pub snapshots: Vec<(SnapshotId, String)>,
+    /// The last identity given to a directory.
+    pub last_directory: AtomicI64,
+    /// What was counted.
+    pub counts: Mutex<Counts>,
+    /// A checkpoint is wanted.
+    pub checkpoint_due: AtomicBool,
+}
+
+impl std::fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").field("building", &self.building).finish_non_exhaustive()
+    }
+}
+
+/// What a worker has for itself.
+#[derive(Debug)]
+pub struct Hands {
+    /// Its connection to the catalog.
+    pub reader: Reader,
+    /// For reading files.
+    pub buffer: Buffer,
+    /// Counted since the last directory.
+    pub counts: Counts,
+    changes: DirectoryChanges,
+    writer: Sender<Message>,
+}
+
+/// To the one writer of the catalog.
+#[derive(Debug)]
+pub enum Message {
+    /// To be written.
+    Changes(DirectoryChanges),
+    /// Sync and commit.
+    Checkpoint,
+}
+
+/// What a run counts, entries of every kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Names of regular files in the snapshot.
+    pub files: u64,
+    /// Directories in the snapshot.
+    pub directories: u64,
+    /// Names of symbolic links.
+    pub symlinks: u64,
+    /// Names of fifos, sockets and devices.
+    pub specials: u64,
+    /// Entries that the basis did not have.
+    pub added: u64,
+    /// Entries that the basis had otherwise.
+    pub changed: u64,
+    /// Entries that the basis has just so.
+    pub unchanged: u64,
+    /// Entries that looked different and were found to be what the basis has.
+    pub reused: u64,
+    /// Entries that only the basis has.
+    pub removed: u64,
+    /// Entries that the scaffold had already.
+    pub kept_entries: u64,
+    /// Hard links made.
+    pub linked_entries: u64,
+    /// Files copied.
+    pub copied_files: u64,
+    /// Bytes of content copied, holes not counted.
+    pub copied_bytes: u64,
+    /// Sum of the sizes of all files.
+    pub source_bytes: u64,
+    /// Entries left out by rules.
+    pub excluded: u64,
+}
+
+impl Counts {
+    /// Counts an entry of the snapshot by its kind.
+    pub fn add_entry(&mut self, stat: &Stat) {
+        match stat.kind {
+            Kind::File => {
+                self.files += 1;
+                self.source_bytes += stat.size;
+            }
+            Kind::Directory => self.directories += 1,
+            Kind::Symlink => self.symlinks += 1,
+            _ => self.specials += 1,
+        }
+    }
+
+    /// Adds what another counted.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            files,
+            directories,
+            symlinks,
+            specials,
+            added,
+            changed,
+            unchanged,
+            reused,
+            removed,
+            kept_entries,
+            linked_entries,
+            copied_files,
+            copied_bytes,
+            source_bytes,
+            excluded,
+        } = other;
+        self.files += files;
+        self.directories += directories;
+        self.symlinks += symlinks;
+        self.specials += specials;
+        self.added += added;
+        self.changed += changed;
+        self.unchanged += unchanged;
+        self.reused += reused;
+        self.removed += removed;
+        self.kept_entries += kept_entries;
+        self.linked_entries += linked_entries;
+        self.copied_files += copied_files;
+        self.copied_bytes += copied_bytes;
+        self.source_bytes += source_bytes;
+        self.excluded += excluded;
+    }
+}
+
+/// Why a run ends without a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The watcher wanted it.
+    #[error("interrupted")]
+    Interrupted,
+    /// The repository's filesystem failed.
+    #[error(transparent)]
+    Staging(#[from] FsError),
+    /// What was built is not what it should be.
+    #[error("validation failed in {}: {what}", String::from_utf8_lossy(path))]
+    Invalid {
+        /// The directory, absolute.
+        path: Vec<u8>,
+        /// What is wrong.
+        what: String,
+    },
+    /// The catalog failed.
+    #[error("the catalog cannot be used")]
+    Catalog(#[from] CatalogError),
+    /// The writer ended; it knows why.
+    #[error("the catalog's writer ended")]
+    WriterGone,
+}
+
+impl Run<'_> {
+    /// Adds a problem or warning.
+    pub fn problem(&self, problem: Problem) {
+        self.problems.add(self.monitor, problem);
+    }
+
+    /// Counts bytes read; says whether to stop.
+    pub fn has_read(&self, bytes: u64) -> bool {
+        self.progress.add_bytes(bytes);
+        self.monitor.progress(self.progress);
+        self.wants_to_stop()
+    }
+
+    fn wants_to_stop(&self) -> bool {
+        match self.monitor.wish() {
+            Wish::GoOn => false,
+            Wish::Checkpoint => {
+                self.checkpoint_due.store(true, Ordering::Relaxed);
+                false
+            }
+            Wish::Stop => true,
+        }
+    }
+
+    /// Between two entries: ends if the watcher wants it, hands on changes, starts a due checkpoint.
+    pub fn pause(&self, hands: &mut Hands) -> Result<(), RunError> {
+        if self.wants_to_stop() {
+            return Err(RunError::Interrupted);
+        }
+        if self.checkpoint_due.load(Ordering::Relaxed) && self.checkpoint_due.swap(false, Ordering::Relaxed) {
+            hands.hand_over()?;
+            return hands.send(Message::Checkpoint);
+        }
+        if hands.changes.changes.len() >= MOST_CHANGES { hands.hand_over() } else { Ok(()) }
+    }
+
+    /// A fault of the repository's filesystem, at `path` in staging.
+    #[must_use]
+    pub fn staging_fault(&self, path: &[u8], fault: Fault) -> RunError {
+        RunError::Staging(fault.at(path::under(&self.staging_path, path)))
+    }
+
+    /// How much of a directory's held entries to validate.
+    #[must_use]
+    pub fn depth_for(&self, id: DirId) -> Depth {
+        apply::share(id, self.building.0, self.one_in)
+    }
+
+    /// A snapshot's name, for people.
+    #[must_use]
+    pub fn snapshot_name(&self, id: SnapshotId) -> &str {
+        let found = self.snapshots.iter().find(|(known, _)| *known >= id);
+        found.map_or("an unknown one", |(_, name)| name)
+    }
+
+    /// What was observed of a source inode.
+    #[must_use]
+    pub fn seen(&self, stat: &Stat, changed_while_read: bool) -> Seen {
+        let racy = stat.mtime >= self.racy_from || stat.ctime >= self.racy_from;
+        let Stat { inode, ctime, links, .. } = *stat;
+        Seen { inode, ctime, links, racy, changed_while_read }
+    }
+
+    /// A version with the attributes of a source inode.
+    #[must_use]
+    pub fn version(&self, stat: &Stat, seen: Seen) -> Version {
+        let sized = matches!(stat.kind, Kind::File | Kind::Symlink);
+        Version {
+            first: self.building,
+            last: None,
+            kind: stat.kind,
+            mode: stat.mode,
+            uid: stat.uid,
+            gid: stat.gid,
+            size: if sized { stat.size } else { 0 },
+            mtime: stat.mtime,
+            rdev: stat.rdev,
+            stored_inode: 0,
+            hash: None,
+            target: None,
+            xattrs: None,
+            child: None,
+            seen,
+        }
+    }
+
+    /// The extended attributes of a known version.
+    pub fn xattrs_of(&self, version: &Version, hands: &Hands) -> Result<Xattrs, RunError> {
+        match version.xattrs {
+            Some(id) => Ok(hands.reader.xattrs(id)?),
+            None => Ok(Xattrs::default()),
+        }
+    }
+
+    /// Ends the versions of all that is below a directory that is gone.
+    pub fn forget_below(&self, directory: DirId, hands: &mut Hands) -> Result<(), RunError> {
+        let mut directories = vec![directory];
+        while let Some(directory) = directories.pop() {
+            for row in hands.reader.current(directory)?.iter() {
+                hands.change(directory, row.name, Change::Gone);
+                hands.counts.removed += u64::from(row.version.first < self.building);
+                directories.extend(row.version.child);
+            }
+            self.pause(hands)?;
+        }
+        Ok(())
+    }
+
+    /// An identity for a directory that never was.
+    pub fn new_directory(&self) -> DirId {
+        DirId(self.last_directory.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+impl Hands {
+    /// A worker's own things: a reader of the catalog and a line to its writer.
+    pub fn new(catalog: &Path, writer: Sender<Message>) -> Result<Self, RunError> {
+        Ok(Self {
+            reader: Reader::open(catalog)?,
+            buffer: Buffer::default(),
+            counts: Counts::default(),
+            changes: DirectoryChanges::default(),
+            writer,
+        })
+    }
+
+    /// Notes a change of one name.
+    pub fn change(&mut self, directory: DirId, name: &[u8], change: Change) {
+        self.changes.changes.push((directory, name.into(), change));
+    }
+
+    /// Notes a directory that never was before.
+    pub fn add_directory(&mut self, id: DirId, parent: DirId, name: &[u8]) {
+        self.changes.new_directories.push((id, parent, name.into()));
+    }
+
+    /// Hands what was noted to the writer.
+    pub fn hand_over(&mut self) -> Result<(), RunError> {
+        if self.changes.changes.is_empty() && self.changes.new_directories.is_empty() {
+            return Ok(());
+        }
+        let changes = std::mem::take(&mut self.changes);
+        self.send(Message::Changes(changes))
+    }
+
+    fn send(&self, message: Message) -> Result<(), RunError> {
+        self.writer.send(message).map_err(|_| RunError::WriterGone)
+    }
+
+    /// Adds what was counted to the run's counts.
+    pub fn count_into(&mut self, run: &Run<'_>) {
+        run.counts.lock().unwrap_or_else(PoisonError::into_inner).add(&self.counts);
+        run.progress.add_files(self.counts.files + self.counts.symlinks + self.counts.specials);
+        self.counts = Counts::default();
+    }
+}

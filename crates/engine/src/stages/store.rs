@@ -1,0 +1,277 @@
+//! Store: makes one new inode from an entry of a tree, all attributes set before anyone else sees it.
+//!
+//! The order on every inode is data, owner, mode, extended attributes (ACLs and capabilities among them),
+//! times: `chown(2)` clears capabilities and the setuid bit, an ACL may rewrite the mode's group bits to
+//! what they were, and everything but reading changes times.
+
+use linksnap_inode::content::{self, Buffer, CopyFault, Shape};
+use linksnap_inode::{ContentHash, DirFd, Errno, Fault, Kind, RegularFile, Stat, Xattrs};
+
+use crate::stages::validate::{Attributes, Owners};
+use crate::tree::{TreeDir, TreeFile};
+
+/// How often a file that changes while it is read is read again.
+const TRIES: usize = 3;
+
+/// What was stored.
+#[derive(Debug)]
+pub struct Stored {
+    /// The source's attributes as of the reading.
+    pub stat: Stat,
+    /// The number of the new inode.
+    pub inode: u64,
+    /// Hash of a file's bytes.
+    pub hash: Option<ContentHash>,
+    /// Text of a symbolic link.
+    pub target: Option<Box<[u8]>>,
+    /// Extended attributes.
+    pub xattrs: Xattrs,
+    /// Bytes of content written.
+    pub data_bytes: u64,
+    /// The file changed each time it was read.
+    pub changed_while_read: bool,
+    /// An attribute that could not be set: what it was, and why.
+    pub not_kept: Option<Fault>,
+}
+
+impl Stored {
+    /// What the new inode's attributes must be.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes {
+        Attributes::from(&self.stat)
+    }
+}
+
+/// Why nothing was stored.
+#[derive(Debug, Clone, Copy)]
+pub enum StoreError {
+    /// The source could not be read: a problem of this path.
+    Source(Fault),
+    /// The inode could not be made: a problem of the run.
+    Target(Fault),
+    /// The watcher wants to stop.
+    Stopped,
+}
+
+/// What storing needs besides source and target.
+pub struct Tools<'a> {
+    /// For reading.
+    pub buffer: &'a mut Buffer,
+    /// Are owners set?
+    pub owners: Owners,
+    /// Told of every piece of content that was read; says whether to stop.
+    pub watch: &'a mut dyn FnMut(u64) -> bool,
+}
+
+impl std::fmt::Debug for Tools<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tools").field("owners", &self.owners).finish_non_exhaustive()
+    }
+}
+
+/// The fault by which a watcher's wish to stop travels through the copying of content.
+pub(crate) const STOPPED: Fault = Fault::new("go on", Errno::CANCELED);
+
+fn source_error(fault: Fault) -> StoreError {
+    if fault == STOPPED { StoreError::Stopped } else { StoreError::Source(fault) }
+}
+
+/// Stores the entry `name` of `source`, which looked like `stat`, as `new_name` in `to`, where no such name
+/// is. After an error there is none either.
+pub fn store<D: TreeDir>(
+    source: &D,
+    (name, stat): (&[u8], &Stat),
+    to: &DirFd,
+    new_name: &[u8],
+    tools: &mut Tools<'_>,
+) -> Result<Stored, StoreError> {
+    match stat.kind {
+        Kind::File => store_file(source, name, to, new_name, tools),
+        Kind::Symlink => store_symlink(source, (name, stat), to, new_name, tools.owners),
+        Kind::Directory => Err(StoreError::Source(Fault::new("copy", Errno::ISDIR))),
+        _ => store_special(source, (name, stat), to, new_name, tools.owners),
+    }
+}
+
+fn store_file<D: TreeDir>(
+    source: &D,
+    name: &[u8],
+    to: &DirFd,
+    new_name: &[u8],
+    tools: &mut Tools<'_>,
+) -> Result<Stored, StoreError> {
+    let mut tries = 1;
+    loop {
+        let file = to.create_file(new_name).map_err(StoreError::Target)?;
+        let result = copy_once(source, name, &file, tools);
+        let again = matches!(&result, Ok(stored) if stored.changed_while_read) && tries < TRIES;
+        if result.is_ok() && !again {
+            return result;
+        }
+        drop(file);
+        to.unlink(new_name).map_err(StoreError::Target)?;
+        result?;
+        tries += 1;
+    }
+}
+
+fn copy_once<D: TreeDir>(
+    source: &D,
+    name: &[u8],
+    to: &RegularFile,
+    tools: &mut Tools<'_>,
+) -> Result<Stored, StoreError> {
+    let from = source.open_file(name).map_err(source_error)?;
+    let before = from.stat().map_err(source_error)?;
+    if before.kind != Kind::File {
+        return Err(StoreError::Source(Fault::new("open", Errno::STALE)));
+    }
+    let watch = &mut |count| if (tools.watch)(count) { Err(STOPPED) } else { Ok(()) };
+    let read = content::copy(&from, Shape::from(&before), to, tools.buffer, watch);
+    let read = read.map_err(|fault| match fault {
+        CopyFault::Reading(fault) => source_error(fault),
+        CopyFault::Writing(fault) => StoreError::Target(fault),
+    })?;
+    let xattrs = from.xattrs().map_err(source_error)?;
+    let after = from.stat().map_err(source_error)?;
+    let stat = Stat { size: read.size, ..after };
+    let made = to.stat().map_err(StoreError::Target)?;
+    let not_kept = dress_file(to, &made, &stat, &xattrs, tools.owners)?;
+    Ok(Stored {
+        stat,
+        inode: made.inode,
+        hash: Some(read.hash),
+        target: None,
+        xattrs,
+        data_bytes: read.data_bytes,
+        changed_while_read: !same_content(&before, &after) || read.size != after.size,
+        not_kept,
+    })
+}
+
+/// Do the attributes say that nothing was written between two looks?
+pub(crate) fn same_content(before: &Stat, after: &Stat) -> bool {
+    (before.size, before.mtime, before.ctime) == (after.size, after.mtime, after.ctime)
+}
+
+fn dress_file(
+    to: &RegularFile,
+    made: &Stat,
+    wanted: &Stat,
+    xattrs: &Xattrs,
+    owners: Owners,
+) -> Result<Option<Fault>, StoreError> {
+    let set = || {
+        if owners == Owners::Kept && (made.uid, made.gid) != (wanted.uid, wanted.gid) {
+            to.set_owner(wanted.uid, wanted.gid)?;
+        }
+        if made.mode != wanted.mode {
+            to.set_mode(wanted.mode)?;
+        }
+        Ok(())
+    };
+    set().map_err(StoreError::Target)?;
+    let not_kept = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write(to) })?;
+    to.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
+    Ok(not_kept)
+}
+
+/// An extended attribute that this filesystem or this user cannot set is a problem of the path, not of the
+/// run; a full disk is one of the run.
+fn keep_going(result: Result<(), Fault>) -> Result<Option<Fault>, StoreError> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(fault) if matches!(fault.errno, Errno::DQUOT | Errno::IO | Errno::ROFS) => {
+            Err(StoreError::Target(fault))
+        }
+        Err(fault) => Ok(Some(fault)),
+    }
+}
+
+fn store_symlink<D: TreeDir>(
+    source: &D,
+    (name, stat): (&[u8], &Stat),
+    to: &DirFd,
+    new_name: &[u8],
+    owners: Owners,
+) -> Result<Stored, StoreError> {
+    let target = source.read_link(name).map_err(StoreError::Source)?;
+    let xattrs = source.xattrs(Some(name)).map_err(StoreError::Source)?;
+    to.make_symlink(new_name, &target).map_err(StoreError::Target)?;
+    let stat = Stat { size: target.len() as u64, ..*stat };
+    let mut stored = dress_entry(to, new_name, stat, xattrs, owners)?;
+    stored.target = Some(target.into_boxed_slice());
+    Ok(stored)
+}
+
+fn store_special<D: TreeDir>(
+    source: &D,
+    (name, stat): (&[u8], &Stat),
+    to: &DirFd,
+    new_name: &[u8],
+    owners: Owners,
+) -> Result<Stored, StoreError> {
+    let xattrs = source.xattrs(Some(name)).map_err(StoreError::Source)?;
+    match to.make_node(new_name, stat.kind, stat.rdev) {
+        Ok(()) => {}
+        // Only root may make devices: of no fault of the run, and of this path only.
+        Err(fault) if fault.is(Errno::PERM) => return Err(StoreError::Source(fault)),
+        Err(fault) => return Err(StoreError::Target(fault)),
+    }
+    dress_entry(to, new_name, *stat, xattrs, owners)
+}
+
+/// Sets the attributes of a new entry that cannot be opened: a symbolic link or special file.
+fn dress_entry(
+    to: &DirFd,
+    name: &[u8],
+    wanted: Stat,
+    xattrs: Xattrs,
+    owners: Owners,
+) -> Result<Stored, StoreError> {
+    let made = to.stat_entry(name).map_err(StoreError::Target)?;
+    let set = || {
+        if owners == Owners::Kept && (made.uid, made.gid) != (wanted.uid, wanted.gid) {
+            to.set_entry_owner(name, wanted.uid, wanted.gid)?;
+        }
+        if wanted.kind != Kind::Symlink {
+            to.set_special_mode(name, wanted.mode)?;
+        }
+        Ok(())
+    };
+    set().map_err(StoreError::Target)?;
+    let not_kept = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write_entry(to, name) })?;
+    to.set_entry_mtime(name, wanted.mtime).map_err(StoreError::Target)?;
+    Ok(Stored {
+        stat: wanted,
+        inode: made.inode,
+        hash: None,
+        target: None,
+        xattrs,
+        data_bytes: 0,
+        changed_while_read: false,
+        not_kept,
+    })
+}
+
+/// Makes the attributes of a directory those of another; an extended attribute that cannot be set is
+/// returned.
+pub fn dress_directory(
+    to: &DirFd,
+    wanted: &Stat,
+    xattrs: &Xattrs,
+    owners: Owners,
+) -> Result<Option<Fault>, Fault> {
+    let made = to.stat()?;
+    if owners == Owners::Kept && (made.uid, made.gid) != (wanted.uid, wanted.gid) {
+        to.set_owner(wanted.uid, wanted.gid)?;
+    }
+    to.set_mode(wanted.mode)?;
+    let not_kept = match keep_going(xattrs.write(to)) {
+        Ok(not_kept) => not_kept,
+        Err(StoreError::Target(fault) | StoreError::Source(fault)) => return Err(fault),
+        Err(StoreError::Stopped) => return Err(STOPPED),
+    };
+    to.set_mtime(wanted.mtime)?;
+    Ok(not_kept)
+}

@@ -1,0 +1,178 @@
+//! Validate: a second, separate reading of what was built, never the builder's own word.
+
+use linksnap_catalog::Version;
+use linksnap_inode::{DirFd, Fault, Kind, Name, Stat, Timestamp};
+
+/// What must stand in a staging directory under one name.
+#[derive(Debug)]
+pub struct Expected<'a> {
+    /// The name.
+    pub name: &'a [u8],
+    /// The kind.
+    pub kind: Kind,
+    /// The inode number; of no matter for directories.
+    pub inode: u64,
+    /// What its attributes are compared with.
+    pub proof: Proof<'a>,
+}
+
+/// Where the truth about an entry's attributes is.
+#[derive(Debug)]
+pub enum Proof<'a> {
+    /// Made in this run: always compared.
+    Made(Attributes),
+    /// Kept or linked: compared if this directory's turn has come.
+    Held(&'a Version),
+    /// A directory, which is validated itself.
+    Directory,
+}
+
+/// The attributes that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes {
+    /// Size of a file.
+    pub size: u64,
+    /// The twelve permission bits.
+    pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Modification time.
+    pub mtime: Timestamp,
+    /// Device number.
+    pub rdev: u64,
+}
+
+impl From<&Stat> for Attributes {
+    fn from(stat: &Stat) -> Self {
+        let Stat { size, mode, uid, gid, mtime, rdev, .. } = *stat;
+        Self { size, mode, uid, gid, mtime, rdev }
+    }
+}
+
+impl From<&Version> for Attributes {
+    fn from(version: &Version) -> Self {
+        let Version { size, mode, uid, gid, mtime, rdev, .. } = *version;
+        Self { size, mode, uid, gid, mtime, rdev }
+    }
+}
+
+/// Whose owners can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owners {
+    /// Owners were set.
+    Kept,
+    /// Only root can set them: they are what they are.
+    Ours,
+}
+
+/// Which attributes differ, in words; `None` if none does.
+#[must_use]
+pub fn difference(kind: Kind, is: &Attributes, should: &Attributes, owners: Owners) -> Option<String> {
+    let mut differing = Vec::new();
+    let mut note = |what: &str, is: String, should: String| {
+        if is != should {
+            differing.push(format!("{what} is {is}, should be {should}"));
+        }
+    };
+    if kind == Kind::File || kind == Kind::Symlink {
+        note("size", is.size.to_string(), should.size.to_string());
+    }
+    if kind != Kind::Symlink {
+        note("mode", format!("{:04o}", is.mode), format!("{:04o}", should.mode));
+    }
+    if owners == Owners::Kept {
+        note("owner", format!("{}:{}", is.uid, is.gid), format!("{}:{}", should.uid, should.gid));
+    }
+    note("modification time", time(is.mtime), time(should.mtime));
+    note("device number", format!("{:x}", is.rdev), format!("{:x}", should.rdev));
+    (!differing.is_empty()).then(|| differing.join(", "))
+}
+
+fn time(time: Timestamp) -> String {
+    format!("{}.{:09}", time.seconds, time.nanoseconds)
+}
+
+/// Something in staging that is not as it must be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The entry expected at this index is wrong.
+    Wrong {
+        /// Index into what was expected.
+        index: usize,
+        /// What is wrong, in words.
+        what: String,
+    },
+    /// A name that nobody put there.
+    Extra {
+        /// The name.
+        name: Vec<u8>,
+        /// Its kind, if the directory tells.
+        kind: Option<Kind>,
+    },
+}
+
+/// How much to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Names, inode numbers, and the attributes of what was made.
+    Made,
+    /// The attributes of what was kept and linked as well.
+    All,
+}
+
+/// Reads the staging directory and compares it with what must be in it; `expected` is sorted by name.
+pub fn validate(
+    staging: &DirFd,
+    expected: &[Expected<'_>],
+    depth: Depth,
+    owners: Owners,
+) -> Result<Vec<Finding>, Fault> {
+    let mut names = staging.names()?;
+    names.sort_by_name();
+    let mut there = names.iter().peekable();
+    let mut findings = Vec::new();
+    for (index, wanted) in expected.iter().enumerate() {
+        while let Some(extra) = there.next_if(|name| name.bytes < wanted.name) {
+            findings.push(extra_finding(extra));
+        }
+        let found = there.next_if(|name| name.bytes == wanted.name);
+        let wrong = match found {
+            None => Some("it is missing".to_owned()),
+            Some(found) => wrong_entry(staging, found, wanted, depth, owners)?,
+        };
+        findings.extend(wrong.map(|what| Finding::Wrong { index, what }));
+    }
+    findings.extend(there.map(extra_finding));
+    Ok(findings)
+}
+
+fn extra_finding(name: Name<'_>) -> Finding {
+    Finding::Extra { name: name.bytes.to_vec(), kind: name.kind }
+}
+
+fn wrong_entry(
+    staging: &DirFd,
+    found: Name<'_>,
+    wanted: &Expected<'_>,
+    depth: Depth,
+    owners: Owners,
+) -> Result<Option<String>, Fault> {
+    if found.kind.is_some_and(|kind| kind != wanted.kind) {
+        return Ok(Some(format!("it is {:?}, should be {:?}", found.kind, wanted.kind)));
+    }
+    if wanted.kind != Kind::Directory && found.inode != wanted.inode {
+        return Ok(Some(format!("it is inode {}, should be {}", found.inode, wanted.inode)));
+    }
+    let should = match &wanted.proof {
+        Proof::Made(attributes) => *attributes,
+        Proof::Held(version) if depth == Depth::All => Attributes::from(*version),
+        Proof::Held(_) | Proof::Directory => return Ok(None),
+    };
+    let stat = staging.stat_entry(wanted.name)?;
+    if stat.kind != wanted.kind {
+        return Ok(Some(format!("it is {:?}, should be {:?}", stat.kind, wanted.kind)));
+    }
+    Ok(difference(wanted.kind, &Attributes::from(&stat), &should, owners))
+}

@@ -1,0 +1,413 @@
+//! Verify: reads what is stored and compares it with the catalog.
+//!
+//! Names and inode numbers are compared in every snapshot; attributes and bytes of an inode once, however
+//! many snapshots share it: in the newest of them.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use linksnap_catalog::{CatalogError, DirId, Reader, Row, Rows, Snapshot, SnapshotId, Version};
+use linksnap_inode::content::{self, Buffer, Shape};
+use linksnap_inode::{DirFd, Fault, Kind, Name, Xattrs, limits};
+
+use crate::job::{Job, JobError};
+use crate::monitor::{Monitor, Progress, Wish};
+use crate::path;
+use crate::pool::{self, Queue};
+use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
+use crate::stages::store::STOPPED;
+use crate::stages::validate::{self, Attributes, Owners};
+
+/// What to verify.
+#[derive(Debug, Clone)]
+pub struct VerifyOptions {
+    /// The snapshots; none: all that are published.
+    pub snapshots: Vec<Snapshot>,
+    /// Read every stored byte?
+    pub content: bool,
+    /// Threads; `None`: as many as usual.
+    pub threads: Option<usize>,
+}
+
+/// What was verified.
+#[derive(Debug, Clone, Default)]
+pub struct VerifySummary {
+    /// Snapshots looked at.
+    pub snapshots: u64,
+    /// Entries compared, those of each snapshot counted.
+    pub entries: u64,
+    /// Inodes whose attributes, and bytes if asked for, were compared.
+    pub inodes: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Files whose catalog entry has no hash that was taken when they were copied.
+    pub unwitnessed: u64,
+    /// Damage found.
+    pub problems: Collected,
+}
+
+/// Why it could not be verified to the end.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The job or its catalog cannot be used.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The watcher wanted it.
+    #[error("interrupted: not everything was verified")]
+    Interrupted,
+}
+
+impl VerifyError {
+    /// Its class.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Job(error) => error.class(),
+            Self::Interrupted => Class::Interrupted,
+        }
+    }
+
+    /// What the user can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Job(error) => error.hint(),
+            Self::Interrupted => None,
+        }
+    }
+}
+
+/// Verifies snapshots of a job. Damage is in the summary, not an error.
+pub fn verify(
+    job: &Job,
+    options: &VerifyOptions,
+    monitor: &dyn Monitor,
+) -> Result<VerifySummary, VerifyError> {
+    limits::raise_open_files();
+    let reader = job.catalog()?;
+    let failed = |source| VerifyError::from(job.catalog_error(source));
+    let problems = Problems::default();
+    for fault in reader.faults().map_err(failed)? {
+        let path = linksnap_inode::dir::path_bytes(&job.catalog_path()).to_vec();
+        problems.add(monitor, Problem { kind: ProblemKind::Damage, path, message: fault });
+    }
+    let mut snapshots = options.snapshots.clone();
+    if snapshots.is_empty() {
+        snapshots = reader.published().map_err(failed)?;
+    }
+    snapshots.sort_by_key(|snapshot| snapshot.id);
+    let check = Check {
+        job,
+        monitor,
+        problems: &problems,
+        content: options.content,
+        owners: if job.keeps_owners() { Owners::Kept } else { Owners::Ours },
+        progress: Progress::default(),
+        counted: Counted::default(),
+        seen: Mutex::new(HashSet::new()),
+    };
+    let threads = options.threads.unwrap_or_else(pool::usual_threads);
+    let mut newer = None;
+    for snapshot in snapshots.iter().rev() {
+        check.snapshot(snapshot, newer, threads).map_err(|stop| match stop {
+            Stop::Interrupted => VerifyError::Interrupted,
+            Stop::Catalog(source) => failed(source),
+            Stop::Job(error) => error.into(),
+        })?;
+        newer = Some(snapshot.id);
+    }
+    let counted = &check.counted;
+    Ok(VerifySummary {
+        snapshots: snapshots.len() as u64,
+        entries: counted.entries.load(Ordering::Relaxed),
+        inodes: counted.inodes.load(Ordering::Relaxed),
+        bytes: check.progress.bytes(),
+        unwitnessed: counted.unwitnessed.load(Ordering::Relaxed),
+        problems: problems.take(),
+    })
+}
+
+enum Stop {
+    Interrupted,
+    Catalog(CatalogError),
+    Job(JobError),
+}
+
+impl From<CatalogError> for Stop {
+    fn from(error: CatalogError) -> Self {
+        Self::Catalog(error)
+    }
+}
+
+#[derive(Default)]
+struct Counted {
+    entries: AtomicU64,
+    inodes: AtomicU64,
+    unwitnessed: AtomicU64,
+}
+
+struct Check<'a> {
+    job: &'a Job,
+    monitor: &'a dyn Monitor,
+    problems: &'a Problems,
+    content: bool,
+    owners: Owners,
+    progress: Progress,
+    counted: Counted,
+    /// Inodes looked at that may stand under several names of one snapshot.
+    seen: Mutex<HashSet<u64>>,
+}
+
+/// One snapshot being verified, and what a worker has for it.
+struct Tree<'a> {
+    root: &'a DirFd,
+    snapshot: &'a Snapshot,
+    newer: Option<SnapshotId>,
+}
+
+impl Tree<'_> {
+    /// Is this the newest of the snapshots looked at that has the version?
+    fn is_newest_with(&self, version: &Version) -> bool {
+        match (self.newer, version.last) {
+            (None, _) => true,
+            (Some(newer), Some(last)) => last <= newer,
+            (Some(_), None) => false,
+        }
+    }
+}
+
+type Task = (Vec<u8>, Version);
+
+impl Check<'_> {
+    fn snapshot(&self, snapshot: &Snapshot, newer: Option<SnapshotId>, threads: usize) -> Result<(), Stop> {
+        let root = match self.job.dir().open_dir(snapshot.name.as_bytes()) {
+            Ok(root) => root,
+            Err(fault) => {
+                self.damage(snapshot, b"", &format!("the snapshot cannot be opened: {fault}"));
+                return Ok(());
+            }
+        };
+        let tree = Tree { root: &root, snapshot, newer };
+        let reader = self.job.catalog().map_err(Stop::Job)?;
+        let rows = reader.as_of(DirId(0), snapshot.id)?;
+        let Some(row) = rows.find(b"") else {
+            self.damage(snapshot, b"", "the catalog knows nothing of this snapshot");
+            return Ok(());
+        };
+        let first: Task = (Vec::new(), row.version.clone());
+        pool::run(
+            threads,
+            first,
+            || Ok((self.job.catalog().map_err(Stop::Job)?, Buffer::default())),
+            |(reader, buffer), task, queue| self.directory(&tree, reader, buffer, task, queue),
+        )
+    }
+
+    fn directory(
+        &self,
+        tree: &Tree<'_>,
+        reader: &Reader,
+        buffer: &mut Buffer,
+        (path, version): Task,
+        queue: &Queue<Task>,
+    ) -> Result<(), Stop> {
+        self.progress.enter(&path);
+        let Some(id) = version.child else { return Ok(()) };
+        let opened = tree.root.open_beneath(&path).and_then(|dir| {
+            let mut names = dir.names()?;
+            names.sort_by_name();
+            Ok((dir, names))
+        });
+        let (dir, names) = match opened {
+            Ok(opened) => opened,
+            Err(fault) => {
+                self.damage(tree.snapshot, &path, &fault.to_string());
+                return Ok(());
+            }
+        };
+        self.own_attributes(tree, reader, &dir, &path, &version)?;
+        let rows = reader.as_of(id, tree.snapshot.id)?;
+        let names: Vec<Name<'_>> = names.iter().collect();
+        let mut sound = self.structure(tree, &path, &rows, &names);
+        queue.extend(
+            sound
+                .iter()
+                .filter(|row| row.version.child.is_some())
+                .map(|row| (path::join(&path, row.name), row.version.clone())),
+        );
+        sound.retain(|row| row.version.child.is_none() && tree.is_newest_with(row.version));
+        sound.sort_unstable_by_key(|row| row.version.stored_inode);
+        for row in &sound {
+            if self.monitor.wish() == Wish::Stop {
+                return Err(Stop::Interrupted);
+            }
+            self.inode(tree, reader, buffer, (&dir, &path), *row)?;
+        }
+        self.progress.add_files((rows.len()) as u64);
+        self.progress.add_directory();
+        self.monitor.progress(&self.progress);
+        Ok(())
+    }
+
+    /// Compares names, kinds and inode numbers; returns the rows whose entries are there.
+    fn structure<'r>(
+        &self,
+        tree: &Tree<'_>,
+        path: &[u8],
+        rows: &'r Rows,
+        names: &[Name<'_>],
+    ) -> Vec<Row<'r>> {
+        self.counted.entries.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        let mut there = names.iter().copied().peekable();
+        let mut sound = Vec::with_capacity(rows.len());
+        let extra = |name: Name<'_>| {
+            let path = path::join(path, name.bytes);
+            self.damage(tree.snapshot, &path, "it does not belong to the snapshot");
+        };
+        for row in rows.iter() {
+            while let Some(name) = there.next_if(|name| name.bytes < row.name) {
+                extra(name);
+            }
+            let damage = |what: &str| self.damage(tree.snapshot, &path::join(path, row.name), what);
+            match there.next_if(|name| name.bytes == row.name) {
+                None => damage("it is missing"),
+                Some(found) if found.kind.is_some_and(|kind| kind != row.version.kind) => {
+                    damage(&format!("it is {:?}, should be {:?}", found.kind, row.version.kind));
+                }
+                Some(found) if row.version.child.is_none() && found.inode != row.version.stored_inode => {
+                    let (is, should) = (found.inode, row.version.stored_inode);
+                    damage(&format!("it is another file: inode {is}, should be {should}"));
+                }
+                Some(_) => sound.push(row),
+            }
+        }
+        there.for_each(extra);
+        sound
+    }
+
+    fn own_attributes(
+        &self,
+        tree: &Tree<'_>,
+        reader: &Reader,
+        dir: &DirFd,
+        path: &[u8],
+        version: &Version,
+    ) -> Result<(), Stop> {
+        let xattrs = wanted_xattrs(reader, version)?;
+        let read = dir.stat().and_then(|stat| Ok((Attributes::from(&stat), Xattrs::read(dir)?)));
+        match read {
+            Ok((is, found)) => {
+                self.compare(tree.snapshot, path, version, (&is, &found), &xattrs);
+            }
+            Err(fault) => self.damage(tree.snapshot, path, &fault.to_string()),
+        }
+        Ok(())
+    }
+
+    fn compare(
+        &self,
+        snapshot: &Snapshot,
+        path: &[u8],
+        version: &Version,
+        (is, xattrs): (&Attributes, &Xattrs),
+        wanted: &Xattrs,
+    ) {
+        let should = Attributes::from(version);
+        if let Some(what) = validate::difference(version.kind, is, &should, self.owners) {
+            self.damage(snapshot, path, &what);
+        }
+        if xattrs != wanted {
+            self.damage(snapshot, path, "its extended attributes are not what they were");
+        }
+    }
+
+    /// Compares one inode's attributes, and its bytes if asked for.
+    fn inode(
+        &self,
+        tree: &Tree<'_>,
+        reader: &Reader,
+        buffer: &mut Buffer,
+        (dir, path): (&DirFd, &[u8]),
+        row: Row<'_>,
+    ) -> Result<(), Stop> {
+        let version = row.version;
+        if version.seen.links > 1 && !self.is_first_look(version.stored_inode) {
+            return Ok(());
+        }
+        self.counted.inodes.fetch_add(1, Ordering::Relaxed);
+        let wanted = wanted_xattrs(reader, version)?;
+        let whole = path::join(path, row.name);
+        match self.look(dir, row, buffer) {
+            Ok(found) => {
+                let read = (&found.attributes, &found.xattrs);
+                self.compare(tree.snapshot, &whole, version, read, &wanted);
+                if let Some(what) = found.differs {
+                    self.damage(tree.snapshot, &whole, what);
+                }
+                Ok(())
+            }
+            Err(STOPPED) => Err(Stop::Interrupted),
+            Err(fault) => {
+                self.damage(tree.snapshot, &whole, &fault.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn is_first_look(&self, inode: u64) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(inode)
+    }
+
+    fn look(&self, dir: &DirFd, row: Row<'_>, buffer: &mut Buffer) -> Result<Found, Fault> {
+        let version = row.version;
+        if version.kind != Kind::File || !self.content {
+            let attributes = Attributes::from(&dir.stat_entry(row.name)?);
+            let xattrs = Xattrs::read_entry(dir, row.name)?;
+            let is_link = version.kind == Kind::Symlink;
+            let differs = is_link && version.target.as_deref() != Some(dir.read_link(row.name)?.as_slice());
+            let differs = differs.then_some("the link's text is not what it was");
+            return Ok(Found { attributes, xattrs, differs });
+        }
+        let file = dir.open_file(row.name)?;
+        let stat = file.stat()?;
+        let watch = &mut |count| self.watch(count);
+        let read = content::hash(&file, Shape::from(&stat), buffer, watch)?;
+        let xattrs = Xattrs::read(&file)?;
+        if version.hash.is_none() {
+            self.counted.unwitnessed.fetch_add(1, Ordering::Relaxed);
+        }
+        let differs = version.hash.is_some_and(|hash| hash != read.hash);
+        let differs = differs.then_some("its bytes are not what they were: the hash differs");
+        Ok(Found { attributes: Attributes::from(&stat), xattrs, differs })
+    }
+
+    fn watch(&self, count: u64) -> Result<(), Fault> {
+        self.progress.add_bytes(count);
+        self.monitor.progress(&self.progress);
+        if self.monitor.wish() == Wish::Stop { Err(STOPPED) } else { Ok(()) }
+    }
+
+    fn damage(&self, snapshot: &Snapshot, path: &[u8], what: &str) {
+        let place = self.job.path().join(&snapshot.name).join(path::as_path(path));
+        self.problems.add(
+            self.monitor,
+            Problem {
+                kind: ProblemKind::Damage,
+                path: linksnap_inode::dir::path_bytes(&place).to_vec(),
+                message: what.to_owned(),
+            },
+        );
+    }
+}
+
+struct Found {
+    attributes: Attributes,
+    xattrs: Xattrs,
+    differs: Option<&'static str>,
+}
+
+fn wanted_xattrs(reader: &Reader, version: &Version) -> Result<Xattrs, Stop> {
+    Ok(version.xattrs.map(|id| reader.xattrs(id)).transpose()?.unwrap_or_default())
+}

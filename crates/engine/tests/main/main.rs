@@ -1,0 +1,4 @@
+//! Tests of the engine on real filesystems.
+
+mod backup;
+mod kitchen;

@@ -1,0 +1,206 @@
+//! The bytes of files: reading, hashing and copying them, holes kept.
+
+use crate::fault::{Errno, Fault};
+use crate::file::RegularFile;
+use crate::stat::Stat;
+
+/// The BLAKE3 hash of a file's bytes, holes read as zeros.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    /// The hash of bytes in memory.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The hash as stored; `None` unless there are exactly 32 bytes.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl std::fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ContentHash({self})")
+    }
+}
+
+/// Something with bytes at offsets and perhaps holes between them.
+pub trait Bytes {
+    /// Reads into `buffer` from `offset` (`pread(2)`); 0 at the end.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Fault>;
+
+    /// What is at `offset` and after: the next run of data, or a hole to the end
+    /// (`SEEK_DATA` and `SEEK_HOLE`, `lseek(2)`).
+    fn next_extent(&self, offset: u64) -> Result<Extent, Fault>;
+}
+
+/// A stretch of a file with holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Data from `start` to before `end`; what comes before `start` is a hole.
+    Data {
+        /// Offset of the first byte.
+        start: u64,
+        /// Offset after the last byte.
+        end: u64,
+    },
+    /// Nothing but a hole up to the end of the file, at this offset.
+    HoleTo(u64),
+}
+
+/// What came of reading a file to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Read {
+    /// The hash of what was read.
+    pub hash: ContentHash,
+    /// The size: the offset at which reading ended.
+    pub size: u64,
+    /// Bytes of data, holes not counted.
+    pub data_bytes: u64,
+}
+
+/// A buffer for reading, to be used again from file to file.
+#[derive(Debug)]
+pub struct Buffer(Box<[u8]>);
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self(vec![0; 256 * 1024].into_boxed_slice())
+    }
+}
+
+/// What the attributes say of a file about to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Has it holes? If not, nobody asks where they are.
+    pub holes: bool,
+}
+
+impl From<&Stat> for Shape {
+    fn from(stat: &Stat) -> Self {
+        Self { size: stat.size, holes: stat.has_holes() }
+    }
+}
+
+/// Told of the number of bytes of every piece read; may stop the reading.
+pub type Watch<'a> = &'a mut dyn FnMut(u64) -> Result<(), Fault>;
+
+type Sink<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<(), Fault>;
+
+/// Reads `file` to the end and hashes it. `watch` is told of every piece read and may stop it.
+pub fn hash(file: &impl Bytes, shape: Shape, buffer: &mut Buffer, watch: Watch<'_>) -> Result<Read, Fault> {
+    pump(file, shape, buffer, watch, &mut |_, _| Ok(()))
+}
+
+/// Which side of a copy failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFault {
+    /// Reading did, or the watcher stopped it.
+    Reading(Fault),
+    /// Writing did.
+    Writing(Fault),
+}
+
+/// Copies `from` into the empty file `to` and hashes what was read; holes stay holes.
+pub fn copy(
+    from: &impl Bytes,
+    shape: Shape,
+    to: &RegularFile,
+    buffer: &mut Buffer,
+    watch: Watch<'_>,
+) -> Result<Read, CopyFault> {
+    let mut end_of_data = 0;
+    let mut writing_failed = false;
+    let pumped = pump(from, shape, buffer, watch, &mut |bytes, offset| {
+        end_of_data = offset + bytes.len() as u64;
+        to.write_at(bytes, offset).inspect_err(|_| writing_failed = true)
+    });
+    let side = if writing_failed { CopyFault::Writing } else { CopyFault::Reading };
+    let read = pumped.map_err(side)?;
+    if end_of_data < read.size {
+        to.set_size(read.size).map_err(CopyFault::Writing)?;
+    }
+    Ok(read)
+}
+
+fn pump(
+    file: &impl Bytes,
+    shape: Shape,
+    buffer: &mut Buffer,
+    watch: Watch<'_>,
+    sink: Sink<'_>,
+) -> Result<Read, Fault> {
+    let mut hasher = blake3::Hasher::new();
+    let mut offset = 0;
+    let mut data_bytes = 0;
+    let mut limit = if shape.holes { 0 } else { u64::MAX };
+    loop {
+        if offset >= limit {
+            match next_extent(file, offset)? {
+                Extent::Data { start, end } => {
+                    hash_zeros(&mut hasher, start.saturating_sub(offset));
+                    (offset, limit) = (start, end);
+                }
+                Extent::HoleTo(end) => {
+                    hash_zeros(&mut hasher, end.saturating_sub(offset));
+                    offset = end.max(offset);
+                    break;
+                }
+            }
+        }
+        let room = usize::try_from(limit - offset).unwrap_or(usize::MAX).min(buffer.0.len());
+        let count = file.read_at(&mut buffer.0[..room], offset)?;
+        if count == 0 {
+            break;
+        }
+        let bytes = &buffer.0[..count];
+        hasher.update(bytes);
+        sink(bytes, offset)?;
+        offset += count as u64;
+        data_bytes += count as u64;
+        watch(count as u64)?;
+        // A short read at the expected size is the end: no need to ask again. A file that grew meanwhile
+        // does not go unnoticed, for the caller looks at its attributes once more.
+        if count < room && offset >= shape.size {
+            break;
+        }
+    }
+    Ok(Read { hash: ContentHash(*hasher.finalize().as_bytes()), size: offset, data_bytes })
+}
+
+fn next_extent(file: &impl Bytes, offset: u64) -> Result<Extent, Fault> {
+    match file.next_extent(offset) {
+        // Not every filesystem can tell: read it all.
+        Err(fault) if fault.is(Errno::INVAL) || fault.is(Errno::NOTSUP) => {
+            Ok(Extent::Data { start: offset, end: u64::MAX })
+        }
+        other => other,
+    }
+}
+
+fn hash_zeros(hasher: &mut blake3::Hasher, mut count: u64) {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    while count > 0 {
+        let piece = usize::try_from(count).unwrap_or(usize::MAX).min(ZEROS.len());
+        hasher.update(&ZEROS[..piece]);
+        count -= piece as u64;
+    }
+}

@@ -1,0 +1,276 @@
+//! Directories as file descriptors: every access to a tree starts from one of these.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, Timestamps, Uid};
+
+use crate::fault::{Errno, Fault, Op};
+use crate::file::RegularFile;
+use crate::names::Names;
+use crate::stat::{Kind, Stat, Timestamp};
+
+const OPEN_DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// The longest path handed to the kernel at once; longer ones are walked in pieces (`PATH_MAX` is 4,096).
+const LONGEST_STEP: usize = 4000;
+
+/// An open directory.
+#[derive(Debug)]
+pub struct DirFd {
+    fd: OwnedFd,
+}
+
+impl AsFd for DirFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl DirFd {
+    /// Opens a directory by an ambient path, following symbolic links: only for the roots that a user names.
+    pub fn open_root(path: &Path) -> Result<Self, Fault> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).op("open directory")?;
+        Ok(Self { fd })
+    }
+
+    /// Opens the sub-directory `name`, which must not be a symbolic link.
+    pub fn open_dir(&self, name: &[u8]) -> Result<Self, Fault> {
+        let op = "open directory";
+        let open = |flags| rustix::fs::openat(&self.fd, name, flags, Mode::empty());
+        // Reading a source must not change its access times; only the owner or root may ask for that.
+        let fd = match open(OPEN_DIRECTORY | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(OPEN_DIRECTORY),
+            other => other,
+        };
+        Ok(Self { fd: fd.op(op)? })
+    }
+
+    /// Opens the directory at `path` below this one: no symbolic link is followed on the way and nothing
+    /// outside is reached (`openat2(2)` with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`). The empty path is
+    /// this directory itself. The path may be longer than `PATH_MAX`.
+    pub fn open_beneath(&self, path: &[u8]) -> Result<Self, Fault> {
+        if path.is_empty() {
+            return self.reopen();
+        }
+        let mut reached: Option<Self> = None;
+        for step in steps(path) {
+            let from = reached.as_ref().unwrap_or(self);
+            let next = from.open_step(step)?;
+            reached = Some(next);
+        }
+        reached.ok_or(Fault::new("open directory", Errno::INVAL))
+    }
+
+    fn open_step(&self, path: &[u8]) -> Result<Self, Fault> {
+        let op = "open directory";
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let mut flags = OPEN_DIRECTORY | OFlags::NOATIME;
+        loop {
+            match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {
+                Ok(fd) => return Ok(Self { fd }),
+                // A rename anywhere on the system raced with the lookup: `openat2(2)` says to try again.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => {
+                    flags.remove(OFlags::NOATIME);
+                }
+                Err(errno) => return Err(Fault::new(op, errno)),
+            }
+        }
+    }
+
+    /// Another descriptor of this directory with a reading position of its own.
+    pub fn reopen(&self) -> Result<Self, Fault> {
+        let fd = rustix::fs::openat(&self.fd, c".", OPEN_DIRECTORY, Mode::empty());
+        Ok(Self { fd: fd.op("open directory")? })
+    }
+
+    /// Reads all names from the start, in the filesystem's order.
+    pub fn names(&self) -> Result<Names, Fault> {
+        let op = "read directory";
+        rustix::fs::seek(&self.fd, SeekFrom::Start(0)).op(op)?;
+        let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
+        let mut entries = RawDir::new(&self.fd, &mut buffer);
+        let mut names = Names::default();
+        while let Some(entry) = entries.next() {
+            let entry = entry.op(op)?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(name, entry.ino(), Kind::of(entry.file_type()));
+            }
+        }
+        Ok(names)
+    }
+
+    /// The metadata of the directory itself.
+    pub fn stat(&self) -> Result<Stat, Fault> {
+        let op = "read the attributes of";
+        let statx = rustix::fs::statx(&self.fd, c"", AtFlags::EMPTY_PATH, Stat::MASK).op(op)?;
+        Stat::from_statx(&statx, op)
+    }
+
+    /// The metadata of the entry `name`; of a symbolic link its own. Never triggers an automount.
+    pub fn stat_entry(&self, name: &[u8]) -> Result<Stat, Fault> {
+        let op = "read the attributes of";
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        let statx = rustix::fs::statx(&self.fd, name, flags, Stat::MASK).op(op)?;
+        Stat::from_statx(&statx, op)
+    }
+
+    /// Opens the regular file `name` for reading. Anything else is refused (`ENOTSUP`) without waiting for it.
+    pub fn open_file(&self, name: &[u8]) -> Result<RegularFile, Fault> {
+        let op = "open";
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let open = |flags| rustix::fs::openat(&self.fd, name, flags, Mode::empty());
+        let fd = match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(flags),
+            other => other,
+        };
+        Ok(RegularFile::from_fd(fd.op(op)?))
+    }
+
+    /// Creates the regular file `name`, mode 0600, which must not exist; open for writing.
+    pub fn create_file(&self, name: &[u8]) -> Result<RegularFile, Fault> {
+        let flags = OFlags::RDWR
+            | OFlags::CREATE
+            | OFlags::EXCL
+            | OFlags::NOFOLLOW
+            | OFlags::NOATIME
+            | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
+        Ok(RegularFile::from_fd(fd.op("create")?))
+    }
+
+    /// An `O_PATH` descriptor of any entry: it names the inode and opens nothing.
+    pub(crate) fn open_path(&self, name: &[u8]) -> Result<OwnedFd, Fault> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, name, flags, Mode::empty()).op("open")
+    }
+
+    /// Makes the directory `name`, mode 0700.
+    pub fn make_dir(&self, name: &[u8]) -> Result<(), Fault> {
+        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).op("make directory")
+    }
+
+    /// Makes the symbolic link `name` with the text `target`.
+    pub fn make_symlink(&self, name: &[u8], target: &[u8]) -> Result<(), Fault> {
+        rustix::fs::symlinkat(target, &self.fd, name).op("make symbolic link")
+    }
+
+    /// Makes a fifo, socket or device node, mode 0600.
+    pub fn make_node(&self, name: &[u8], kind: Kind, rdev: u64) -> Result<(), Fault> {
+        rustix::fs::mknodat(&self.fd, name, kind.file_type(), Mode::RUSR | Mode::WUSR, rdev)
+            .op("make special file")
+    }
+
+    /// The text of the symbolic link `name`.
+    pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>, Fault> {
+        let text =
+            rustix::fs::readlinkat(&self.fd, name, Vec::with_capacity(256)).op("read symbolic link")?;
+        Ok(text.into_bytes())
+    }
+
+    /// Gives the inode of `name` the further name `new_name` in `to`; symbolic links are linked, not followed.
+    pub fn link(&self, name: &[u8], to: &Self, new_name: &[u8]) -> Result<(), Fault> {
+        rustix::fs::linkat(&self.fd, name, &to.fd, new_name, AtFlags::empty()).op("link")
+    }
+
+    /// Renames `name` to `new_name` in `to`, replacing what is there.
+    pub fn rename(&self, name: &[u8], to: &Self, new_name: &[u8]) -> Result<(), Fault> {
+        rustix::fs::renameat(&self.fd, name, &to.fd, new_name).op("rename")
+    }
+
+    /// Renames `name` to `new_name` in `to`; fails with `EEXIST` if that exists (`renameat2(2)`).
+    pub fn rename_noreplace(&self, name: &[u8], to: &Self, new_name: &[u8]) -> Result<(), Fault> {
+        rustix::fs::renameat_with(&self.fd, name, &to.fd, new_name, RenameFlags::NOREPLACE).op("rename")
+    }
+
+    /// Removes the name of anything but a directory.
+    pub fn unlink(&self, name: &[u8]) -> Result<(), Fault> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()).op("remove")
+    }
+
+    /// Removes the empty directory `name`.
+    pub fn remove_dir(&self, name: &[u8]) -> Result<(), Fault> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR).op("remove directory")
+    }
+
+    /// Sets owner and group of the entry `name`; of a symbolic link its own.
+    pub fn set_entry_owner(&self, name: &[u8], uid: u32, gid: u32) -> Result<(), Fault> {
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        rustix::fs::chownat(&self.fd, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .op("set the owner of")
+    }
+
+    /// Sets the mode of the special file `name`. The caller has just made it in a directory that nobody
+    /// else may write: `fchmodat(2)` follows symbolic links.
+    pub fn set_special_mode(&self, name: &[u8], mode: u16) -> Result<(), Fault> {
+        let mode = Mode::from_raw_mode(u32::from(mode));
+        rustix::fs::chmodat(&self.fd, name, mode, AtFlags::empty()).op("set the mode of")
+    }
+
+    /// Sets the modification time of the entry `name` and leaves its access time alone.
+    pub fn set_entry_mtime(&self, name: &[u8], mtime: Timestamp) -> Result<(), Fault> {
+        rustix::fs::utimensat(&self.fd, name, &only_mtime(mtime), AtFlags::SYMLINK_NOFOLLOW)
+            .op("set the time of")
+    }
+
+    /// Sets owner and group of the directory itself.
+    pub fn set_owner(&self, uid: u32, gid: u32) -> Result<(), Fault> {
+        rustix::fs::fchown(&self.fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+            .op("set the owner of")
+    }
+
+    /// Sets the mode of the directory itself.
+    pub fn set_mode(&self, mode: u16) -> Result<(), Fault> {
+        rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(u32::from(mode))).op("set the mode of")
+    }
+
+    /// Sets the modification time of the directory itself.
+    pub fn set_mtime(&self, mtime: Timestamp) -> Result<(), Fault> {
+        rustix::fs::futimens(&self.fd, &only_mtime(mtime)).op("set the time of")
+    }
+
+    /// Forces the directory to disk (`fsync(2)`).
+    pub fn sync(&self) -> Result<(), Fault> {
+        rustix::fs::fsync(&self.fd).op("sync directory")
+    }
+
+    /// Forces the whole filesystem of this directory to disk and reports write errors since this
+    /// descriptor was opened (`syncfs(2)`, error reporting since Linux 5.8).
+    pub fn sync_filesystem(&self) -> Result<(), Fault> {
+        rustix::fs::syncfs(&self.fd).op("sync the filesystem of")
+    }
+}
+
+pub(crate) fn only_mtime(mtime: Timestamp) -> Timestamps {
+    let omit = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+    Timestamps { last_access: omit, last_modification: mtime.to_timespec() }
+}
+
+/// Cuts a relative path into pieces that the kernel takes.
+fn steps(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if rest.len() <= LONGEST_STEP {
+            return Some(std::mem::take(&mut rest));
+        }
+        let cut = rest[..LONGEST_STEP].iter().rposition(|byte| *byte == b'/')?;
+        let step = &rest[..cut];
+        rest = &rest[cut + 1..];
+        Some(step)
+    })
+}
+
+/// The bytes of a path, as the kernel sees them.
+#[must_use]
+pub fn path_bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}

@@ -1,0 +1,121 @@
+//! Regular files by descriptor: positioned reads and writes, holes, attributes.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Gid, Mode, SeekFrom, Uid};
+
+use crate::content::{Bytes, Extent};
+use crate::dir::only_mtime;
+use crate::fault::{Errno, Fault, Op};
+use crate::stat::{Stat, Timestamp};
+
+/// An open regular file.
+#[derive(Debug)]
+pub struct RegularFile {
+    fd: OwnedFd,
+}
+
+impl AsFd for RegularFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl RegularFile {
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
+    /// The metadata of the open file.
+    pub fn stat(&self) -> Result<Stat, Fault> {
+        let op = "read the attributes of";
+        let statx = rustix::fs::statx(&self.fd, c"", AtFlags::EMPTY_PATH, Stat::MASK).op(op)?;
+        Stat::from_statx(&statx, op)
+    }
+
+    /// Reads the whole file, which may have at most `limit` bytes (`EFBIG`).
+    pub fn read_all(&self, limit: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; limit + 1];
+        let mut length = 0;
+        loop {
+            let count = self.read_at(&mut bytes[length..], length as u64)?;
+            length += count;
+            if count == 0 || length > limit {
+                break;
+            }
+        }
+        if length > limit {
+            return Err(Fault::new("read", Errno::FBIG));
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    pub fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> Result<(), Fault> {
+        let op = "write";
+        while !bytes.is_empty() {
+            match rustix::io::pwrite(&self.fd, bytes, offset) {
+                Ok(0) => return Err(Fault::new(op, Errno::IO)),
+                Ok(written) => {
+                    bytes = &bytes[written..];
+                    offset += written as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(Fault::new(op, errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the size; what is new is a hole.
+    pub fn set_size(&self, size: u64) -> Result<(), Fault> {
+        rustix::fs::ftruncate(&self.fd, size).op("set the size of")
+    }
+
+    /// Sets owner and group.
+    pub fn set_owner(&self, uid: u32, gid: u32) -> Result<(), Fault> {
+        rustix::fs::fchown(&self.fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+            .op("set the owner of")
+    }
+
+    /// Sets the twelve permission bits.
+    pub fn set_mode(&self, mode: u16) -> Result<(), Fault> {
+        rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(u32::from(mode))).op("set the mode of")
+    }
+
+    /// Sets the modification time and leaves the access time alone.
+    pub fn set_mtime(&self, mtime: Timestamp) -> Result<(), Fault> {
+        rustix::fs::futimens(&self.fd, &only_mtime(mtime)).op("set the time of")
+    }
+
+    /// Forces the file to disk (`fsync(2)`).
+    pub fn sync(&self) -> Result<(), Fault> {
+        rustix::fs::fsync(&self.fd).op("sync")
+    }
+}
+
+impl Bytes for RegularFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Fault> {
+        loop {
+            match rustix::io::pread(&self.fd, &mut *buffer, offset) {
+                Err(Errno::INTR) => {}
+                other => return other.op("read"),
+            }
+        }
+    }
+
+    fn next_extent(&self, offset: u64) -> Result<Extent, Fault> {
+        let op = "look for holes in";
+        let start = match rustix::fs::seek(&self.fd, SeekFrom::Data(offset)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => {
+                let size = rustix::fs::seek(&self.fd, SeekFrom::End(0)).op(op)?;
+                return Ok(Extent::HoleTo(size));
+            }
+            Err(errno) => return Err(Fault::new(op, errno)),
+        };
+        let end = rustix::fs::seek(&self.fd, SeekFrom::Hole(start)).op(op)?;
+        Ok(Extent::Data { start, end })
+    }
+}

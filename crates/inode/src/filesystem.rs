@@ -1,0 +1,191 @@
+//! What kind of filesystem a directory is on, and what may be relied on there.
+
+use std::os::fd::AsFd;
+
+use crate::dir::DirFd;
+use crate::fault::{Errno, Fault, Op};
+
+/// A filesystem as `statfs(2)` describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filesystem {
+    magic: u64,
+    /// Free bytes for unprivileged users.
+    pub free_bytes: u64,
+    /// All bytes.
+    pub total_bytes: u64,
+    /// Free inodes; 0 of 0 where they are made as needed (btrfs).
+    pub free_inodes: u64,
+    /// All inodes.
+    pub total_inodes: u64,
+}
+
+/// Magic numbers of `statfs(2)` and `linux/magic.h` with the names people use.
+const KINDS: &[(u64, &str, Nature)] = &[
+    (0xEF53, "ext4", Nature::Disk { links: Some(65_000) }),
+    (0x5846_5342, "xfs", Nature::Disk { links: None }),
+    (0x9123_683E, "btrfs", Nature::Disk { links: Some(65_535) }),
+    (0xF2F5_2010, "f2fs", Nature::Disk { links: None }),
+    (0xCA45_1A4E, "bcachefs", Nature::Disk { links: None }),
+    (0x2FC1_2FC1, "zfs", Nature::Disk { links: None }),
+    (0x0102_1994, "tmpfs", Nature::Disk { links: None }),
+    (0x8584_58F6, "ramfs", Nature::Disk { links: None }),
+    (0x794C_7630, "overlay", Nature::NoBarrier),
+    (0x6573_5546, "fuse", Nature::NoBarrier),
+    (0x6969, "nfs", Nature::NoBarrier),
+    (0xFF53_4D42, "cifs", Nature::NoBarrier),
+    (0xFE53_4D42, "smb3", Nature::NoBarrier),
+    (0x517B, "smb", Nature::NoBarrier),
+    (0x00C3_6400, "ceph", Nature::NoBarrier),
+    (0x0102_1997, "9p", Nature::NoBarrier),
+    (0x4D44, "vfat", Nature::NoLinks),
+    (0x2011_BAB0, "exfat", Nature::NoLinks),
+    (0x9660, "iso9660", Nature::NoLinks),
+    (0x7371_7368, "squashfs", Nature::NoLinks),
+    (0x9FA0, "proc", Nature::Pseudo),
+    (0x6265_6572, "sysfs", Nature::Pseudo),
+    (0x0027_E0EB, "cgroup", Nature::Pseudo),
+    (0x6367_7270, "cgroup2", Nature::Pseudo),
+    (0x6462_6720, "debugfs", Nature::Pseudo),
+    (0x7472_6163, "tracefs", Nature::Pseudo),
+    (0x7363_6673, "securityfs", Nature::Pseudo),
+    (0xCAFE_4A11, "bpf", Nature::Pseudo),
+    (0x6265_6570, "configfs", Nature::Pseudo),
+    (0x6165_676C, "pstore", Nature::Pseudo),
+    (0x1980_0202, "mqueue", Nature::Pseudo),
+    (0x9584_58F6, "hugetlbfs", Nature::Pseudo),
+    (0x1CD1, "devpts", Nature::Pseudo),
+    (0x6E73_6673, "nsfs", Nature::Pseudo),
+    (0xDE5E_81E4, "efivarfs", Nature::Pseudo),
+    (0x6573_5543, "fusectl", Nature::Pseudo),
+    (0x4249_4E4D, "binfmt_misc", Nature::Pseudo),
+    (0xF97C_FF8C, "selinuxfs", Nature::Pseudo),
+    (0x0187, "autofs", Nature::Pseudo),
+    (0x6759_6969, "rpc_pipefs", Nature::Pseudo),
+];
+
+/// What a filesystem is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Hard links, atomic renames and a `syncfs` that is a barrier. `links`: most names of one inode, where
+    /// a limit is known.
+    Disk {
+        /// Most names that one inode can have.
+        links: Option<u32>,
+    },
+    /// Links may work, but `syncfs` promises nothing about the disk, or renames differ.
+    NoBarrier,
+    /// No hard links.
+    NoLinks,
+    /// Not files but the kernel talking.
+    Pseudo,
+    /// Not in the table.
+    Unknown,
+}
+
+impl Filesystem {
+    /// The filesystem that an open file or directory is on.
+    pub fn of(file: impl AsFd) -> Result<Self, Fault> {
+        let statfs = rustix::fs::fstatfs(file).op("ask the filesystem of")?;
+        let unit = u64::try_from(statfs.f_bsize).unwrap_or(0);
+        Ok(Self {
+            // The kernel's magic numbers have 32 bits; the field is wider and signed on some machines.
+            magic: u64::from_ne_bytes(statfs.f_type.to_ne_bytes()) & 0xFFFF_FFFF,
+            free_bytes: statfs.f_bavail.saturating_mul(unit),
+            total_bytes: statfs.f_blocks.saturating_mul(unit),
+            free_inodes: statfs.f_ffree,
+            total_inodes: statfs.f_files,
+        })
+    }
+
+    fn row(&self) -> Option<&'static (u64, &'static str, Nature)> {
+        KINDS.iter().find(|(magic, ..)| *magic == self.magic)
+    }
+
+    /// Its usual name; the magic number in hexadecimal where it has none here.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.row().map_or_else(|| format!("0x{:x}", self.magic), |(_, name, _)| (*name).to_owned())
+    }
+
+    /// What it is good for.
+    #[must_use]
+    pub fn nature(&self) -> Nature {
+        self.row().map_or(Nature::Unknown, |(.., nature)| *nature)
+    }
+
+    /// Does renaming become durable only with `syncfs`, not with `fsync` of the directories?
+    #[must_use]
+    pub fn renames_need_full_sync(&self) -> bool {
+        self.name() == "btrfs"
+    }
+}
+
+/// What trying things out in a directory has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate finding")]
+pub struct Abilities {
+    /// A file can have two names.
+    pub hard_links: bool,
+    /// A symbolic link can have two names.
+    pub symlink_links: bool,
+    /// `renameat2` with `RENAME_NOREPLACE`.
+    pub rename_noreplace: bool,
+    /// Directory reads give the inode numbers that `stat` gives.
+    pub true_inode_numbers: bool,
+    /// Extended attributes of users.
+    pub xattrs: bool,
+    /// Owner changes (needs root).
+    pub owners: bool,
+    /// Times in nanoseconds.
+    pub nanoseconds: bool,
+}
+
+impl Abilities {
+    /// Tries each ability out in `dir` with files of its own, which are removed again.
+    pub fn probe(dir: &DirFd) -> Result<Self, Fault> {
+        let name: &[u8] = b".linksnap-probe";
+        match dir.make_dir(name) {
+            Ok(()) => {}
+            Err(fault) if fault.is(Errno::EXIST) => clear_probe(dir, name)?,
+            Err(fault) => return Err(fault),
+        }
+        let result = dir.open_dir(name).and_then(|inside| probe_in(&inside));
+        clear(dir, name)?;
+        result
+    }
+}
+
+fn clear_probe(dir: &DirFd, name: &[u8]) -> Result<(), Fault> {
+    clear(dir, name)?;
+    dir.make_dir(name)
+}
+
+fn clear(dir: &DirFd, name: &[u8]) -> Result<(), Fault> {
+    let inside = dir.open_dir(name)?;
+    for entry in inside.names()?.iter() {
+        inside.unlink(entry.bytes)?;
+    }
+    dir.remove_dir(name)
+}
+
+fn probe_in(dir: &DirFd) -> Result<Abilities, Fault> {
+    let file = dir.create_file(b"a")?;
+    let hard_links = dir.link(b"a", dir, b"b").is_ok();
+    let symlinks = dir.make_symlink(b"s", b"target").is_ok();
+    let time = crate::Timestamp { seconds: 1_000_000_000, nanoseconds: 123_456_789 };
+    let nanoseconds = file.set_mtime(time).is_ok() && file.stat()?.mtime == time;
+    let xattrs: crate::Xattrs = [(b"user.linksnap".to_vec(), b"1".to_vec())].into_iter().collect();
+    let inode = file.stat()?.inode;
+    Ok(Abilities {
+        hard_links,
+        symlink_links: symlinks && dir.link(b"s", dir, b"t").is_ok(),
+        rename_noreplace: dir.rename_noreplace(b"a", dir, b"c").is_ok(),
+        true_inode_numbers: dir
+            .names()?
+            .iter()
+            .any(|name| name.bytes == b"c" && name.inode == inode && name.kind.is_some()),
+        xattrs: xattrs.write(&file).is_ok(),
+        owners: file.set_owner(65_534, 65_534).is_ok(),
+        nanoseconds,
+    })
+}

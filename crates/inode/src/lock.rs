@@ -1,0 +1,47 @@
+//! Advisory locks that die with their process (`flock(2)`).
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+
+use crate::content::Bytes;
+use crate::dir::DirFd;
+use crate::fault::{Errno, Fault, Op};
+use crate::file::RegularFile;
+
+/// A held lock; dropped, it is free again.
+#[derive(Debug)]
+#[must_use = "the lock is free as soon as this is dropped"]
+pub struct Lock {
+    _file: RegularFile,
+}
+
+/// What came of trying to lock.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The lock is held now.
+    Locked(Lock),
+    /// Another process holds it; what it wrote into the lock file.
+    HeldBy(String),
+}
+
+impl Lock {
+    /// Tries to lock the file `name` in `dir`, which is made if missing, and writes `holder` into it.
+    pub fn try_acquire(dir: &DirFd, name: &[u8], holder: &str) -> Result<Attempt, Fault> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR).op("open")?;
+        let locked = rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive);
+        let file = RegularFile::from_fd(fd);
+        match locked {
+            Ok(()) => {
+                file.set_size(0)?;
+                file.write_at(holder.as_bytes(), 0)?;
+                Ok(Attempt::Locked(Self { _file: file }))
+            }
+            Err(Errno::WOULDBLOCK) => {
+                let mut text = [0; 1024];
+                let length = file.read_at(&mut text, 0)?;
+                Ok(Attempt::HeldBy(String::from_utf8_lossy(&text[..length]).trim().to_owned()))
+            }
+            Err(errno) => Err(Fault::new("lock", errno)),
+        }
+    }
+}
