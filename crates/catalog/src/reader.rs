@@ -55,11 +55,17 @@ impl Reader {
 
     /// The entries of a directory as the snapshot has them.
     pub fn as_of(&self, directory: DirId, snapshot: SnapshotId) -> Result<Rows, CatalogError> {
+        // What is current is one range of the table; only what has ended is in the index.
         let sql = format!(
-            "SELECT {COLUMNS} FROM version INDEXED BY version_by_path
-             WHERE directory = ?1 AND first <= ?2 AND last > ?2 ORDER BY name"
+            "SELECT {COLUMNS} FROM version
+             WHERE last = {CURRENT} AND directory = ?1 AND first <= ?2
+             UNION ALL
+             SELECT {COLUMNS} FROM version INDEXED BY version_ended
+             WHERE last < {CURRENT} AND directory = ?1 AND first <= ?2 AND last > ?2"
         );
-        self.rows(&sql, [directory.0, snapshot.0])
+        let mut rows = self.rows(&sql, [directory.0, snapshot.0])?;
+        rows.sort();
+        Ok(rows)
     }
 
     /// The current versions of a directory's entries: one range of the table, whatever the history.

@@ -72,7 +72,7 @@ CREATE TABLE version (
     flags          INTEGER NOT NULL,         -- 1 racy, 2 changed while read
     PRIMARY KEY (last, directory, name)
 ) WITHOUT ROWID;
-CREATE INDEX version_by_path ON version (directory, name, first);
+CREATE INDEX version_ended ON version (directory, name, first) WHERE last < 9223372036854775807;
 "];
 
 /// Opens the catalog for writing, made or brought up to date if need be.

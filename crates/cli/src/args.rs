@@ -25,22 +25,10 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The repository
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "LINKSNAP_REPO",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, value_name = "DIR", env = "LINKSNAP_REPO", hide_env_values = true)]
     pub repo: Option<PathBuf>,
     /// The configuration [default: /etc/linksnap/config.toml, then ~/.config/linksnap/config.toml]
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "LINKSNAP_CONFIG",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, value_name = "FILE", env = "LINKSNAP_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// The job
     #[arg(long, global = true, value_name = "NAME")]
@@ -308,10 +296,7 @@ mod tests {
 
     #[test]
     fn global_options_stand_before_or_after_the_verb() {
-        for line in [
-            "linksnap --repo /b --json ls",
-            "linksnap ls --json --repo /b",
-        ] {
+        for line in ["linksnap --repo /b --json ls", "linksnap ls --json --repo /b"] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(cli.global.repo.unwrap().to_str(), Some("/b"));
             assert!(cli.global.json);

@@ -75,8 +75,7 @@ impl Config {
     /// The configuration that was named, else the first there is; `None` if there is none.
     pub fn find(named: Option<&Path>) -> Result<Option<Self>, Failure> {
         if let Some(path) = named {
-            let text =
-                std::fs::read_to_string(path).map_err(|error| unreadable(path).because(&error))?;
+            let text = std::fs::read_to_string(path).map_err(|error| unreadable(path).because(&error))?;
             return Self::parse(path, &text).map(Some);
         }
         for path in environment::configuration_files() {
@@ -86,9 +85,7 @@ impl Config {
                 Err(error)
                     if matches!(
                         error.kind(),
-                        ErrorKind::NotFound
-                            | ErrorKind::NotADirectory
-                            | ErrorKind::PermissionDenied
+                        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
                     ) => {}
                 Err(error) => return Err(unreadable(&path).because(&error)),
             }
@@ -106,15 +103,10 @@ impl Config {
 
     fn understand(file: &Path, raw: File) -> Result<Self, Wrong> {
         if let Some(sources) = &raw.defaults.sources {
-            return Err(
-                Wrong::new(sources.span(), "sources belong to a job, not to [defaults]")
-                    .hint("write them below [job.NAME]"),
-            );
+            return Err(Wrong::new(sources.span(), "sources belong to a job, not to [defaults]")
+                .hint("write them below [job.NAME]"));
         }
-        let repository = raw
-            .repository
-            .map(|path| absolute(path, "the repository"))
-            .transpose()?;
+        let repository = raw.repository.map(|path| absolute(path, "the repository")).transpose()?;
         check_patterns(&raw.defaults.exclude)?;
         let defaults = settings(&Settings::default(), &raw.defaults);
         let mut jobs = BTreeMap::new();
@@ -125,12 +117,7 @@ impl Config {
             let job = understand_job(&name, span, section, &defaults)?;
             jobs.insert(name, job);
         }
-        Ok(Self {
-            file: file.to_path_buf(),
-            repository,
-            defaults,
-            jobs,
-        })
+        Ok(Self { file: file.to_path_buf(), repository, defaults, jobs })
     }
 }
 
@@ -147,30 +134,19 @@ fn understand_job(
             .hint("say what it backs up, as in: sources = [\"/etc\", \"/srv/www\"]")
     })?;
     if sources.get_ref().is_empty() {
-        return Err(Wrong::new(
-            sources.span(),
-            format!("job {name} has an empty list of sources"),
-        )
-        .hint("say what it backs up, as in: sources = [\"/etc\", \"/srv/www\"]"));
+        return Err(Wrong::new(sources.span(), format!("job {name} has an empty list of sources"))
+            .hint("say what it backs up, as in: sources = [\"/etc\", \"/srv/www\"]"));
     }
     let what = format!("job {name}: a source");
-    let sources = sources
-        .into_inner()
-        .into_iter()
-        .map(|source| absolute(source, &what))
-        .collect::<Result<_, _>>()?;
+    let sources =
+        sources.into_inner().into_iter().map(|source| absolute(source, &what)).collect::<Result<_, _>>()?;
     Ok(Job { sources, settings })
 }
 
 /// A section over what holds without it. Excludes add up; anything else that is said replaces.
 fn settings(base: &Settings, section: &Section) -> Settings {
     let mut exclude = base.rules.exclude.clone();
-    exclude.extend(
-        section
-            .exclude
-            .iter()
-            .map(|pattern| pattern.get_ref().clone()),
-    );
+    exclude.extend(section.exclude.iter().map(|pattern| pattern.get_ref().clone()));
     let present = section.exclude_if_present.as_ref();
     Settings {
         rules: RuleOptions {
@@ -183,10 +159,7 @@ fn settings(base: &Settings, section: &Section) -> Settings {
             },
         },
         one_file_system: section.one_file_system.unwrap_or(base.one_file_system),
-        validate: section
-            .validate
-            .as_ref()
-            .map_or(base.validate, |validate| validate.0),
+        validate: section.validate.as_ref().map_or(base.validate, |validate| validate.0),
         keep: section.keep.clone().or_else(|| base.keep.clone()),
     }
 }
@@ -194,10 +167,7 @@ fn settings(base: &Settings, section: &Section) -> Settings {
 /// One by one, so that the one that is wrong can be pointed at.
 fn check_patterns(patterns: &[Spanned<String>]) -> Result<(), Wrong> {
     for pattern in patterns {
-        let options = RuleOptions {
-            exclude: vec![pattern.get_ref().clone()],
-            ..RuleOptions::default()
-        };
+        let options = RuleOptions { exclude: vec![pattern.get_ref().clone()], ..RuleOptions::default() };
         if let Err(error) = Rules::new(&options) {
             return Err(Wrong::new(pattern.span(), error.to_string())
                 .hint("patterns are written as in .gitignore, rooted at /"));
@@ -209,19 +179,14 @@ fn check_patterns(patterns: &[Spanned<String>]) -> Result<(), Wrong> {
 fn absolute(path: Spanned<PathBuf>, what: &str) -> Result<PathBuf, Wrong> {
     let span = path.span();
     let path = path.into_inner();
-    let up = path
-        .components()
-        .any(|part| part == std::path::Component::ParentDir);
+    let up = path.components().any(|part| part == std::path::Component::ParentDir);
     if path.as_os_str().is_empty() {
         return Err(Wrong::new(span, format!("{what} is empty")).hint("write an absolute path"));
     }
     if up || !path.is_absolute() {
         return Err(Wrong::new(
             span,
-            format!(
-                "{what} must be an absolute path without ..: {}",
-                path.display()
-            ),
+            format!("{what} must be an absolute path without ..: {}", path.display()),
         )
         .hint("write it from / on, as in \"/srv/www\""));
     }

@@ -25,16 +25,19 @@ pub fn short_host_name() -> Option<String> {
     (!short.is_empty()).then_some(short)
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Does the user want no colours anywhere (<https://no-color.org>)?
+pub fn wants_no_color() -> bool {
+    variable("NO_COLOR").is_some()
 }
 
 /// Who holds a lock, for those who find it held: process, command, since when, and in which life of the machine.
 pub fn holder(command: &str, now: i64) -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let (process, since) = (std::process::id(), json::time(now));
-    format!(
-        "linksnap {command}, process {process}, since {since}, boot {}",
-        boot.trim()
-    )
+    format!("linksnap {command}, process {process}, since {since}, boot {}", boot.trim())
 }

@@ -62,11 +62,7 @@ impl Exit {
     /// The worse of two, for commands that do several jobs.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
-        if other.gravity() > self.gravity() {
-            other
-        } else {
-            self
-        }
+        if other.gravity() > self.gravity() { other } else { self }
     }
 
     /// A run that did its deed with problems is better than one that did not do it, whatever the numbers say.

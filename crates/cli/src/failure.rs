@@ -22,12 +22,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with a message only.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
-            causes: Vec::new(),
-            hint: None,
-        }
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None }
     }
 
     /// Wrong usage or configuration.
@@ -62,9 +57,11 @@ impl Failure {
 
     /// Some errors say their source too: nothing is to be read twice.
     fn push_cause(&mut self, cause: String) {
-        let said = self.causes.last().unwrap_or(&self.message);
-        if !cause.is_empty() && !said.contains(&cause) {
-            self.causes.push(cause);
+        match self.causes.last_mut() {
+            _ if cause.is_empty() || self.message.contains(&cause) => {}
+            Some(said) if said.contains(&cause) => {}
+            Some(said) if cause.contains(said.as_str()) => *said = cause,
+            _ => self.causes.push(cause),
         }
     }
 }
@@ -118,16 +115,10 @@ mod tests {
     #[test]
     fn a_cause_is_not_said_twice() {
         let error = io::Error::other("no space left");
-        assert_eq!(
-            Failure::usage("cannot write: no space left")
-                .because(&error)
-                .causes
-                .len(),
-            0
-        );
-        assert_eq!(
-            Failure::usage("cannot write").because(&error).causes,
-            ["no space left"]
-        );
+        assert_eq!(Failure::usage("cannot write: no space left").because(&error).causes.len(), 0);
+        assert_eq!(Failure::usage("cannot write").because(&error).causes, ["no space left"]);
+        let longer = io::Error::other("error 28: no space left");
+        let failure = Failure::usage("cannot write").because(&error).because(&longer);
+        assert_eq!(failure.causes, ["error 28: no space left"]);
     }
 }

@@ -16,10 +16,7 @@ pub struct JsonPath {
 impl JsonPath {
     /// The fields for a path.
     pub fn new(path: &[u8]) -> Self {
-        Self {
-            path: text(path),
-            path_b64: exact(path),
-        }
+        Self { path: text(path), path_b64: exact(path) }
     }
 }
 
@@ -35,9 +32,7 @@ pub fn exact(bytes: &[u8]) -> Option<String> {
 
 /// Seconds since 1970 in RFC 3339, as `2026-04-08T02:00:00Z`; empty for a time that no calendar has.
 pub fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds)
-        .map(|time| time.to_string())
-        .unwrap_or_default()
+    Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -46,17 +41,11 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = group
-            .iter()
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
         let bits = bits << (8 * (3 - group.len()));
         for digit in 0..4 {
             let index = (bits >> (18 - 6 * digit) & 63) as usize;
-            text.push(if digit <= group.len() {
-                char::from(ALPHABET[index])
-            } else {
-                '='
-            });
+            text.push(if digit <= group.len() { char::from(ALPHABET[index]) } else { '=' });
         }
     }
     text
@@ -87,10 +76,7 @@ mod tests {
     fn only_paths_that_are_not_text_have_a_second_form() {
         let json = |path: &[u8]| serde_json::to_string(&JsonPath::new(path)).unwrap();
         assert_eq!(json(b"/a"), r#"{"path":"/a"}"#);
-        assert_eq!(
-            json(b"/\xff"),
-            "{\"path\":\"/\u{fffd}\",\"path_b64\":\"L/8=\"}"
-        );
+        assert_eq!(json(b"/\xff"), "{\"path\":\"/\u{fffd}\",\"path_b64\":\"L/8=\"}");
     }
 
     #[test]

@@ -39,9 +39,8 @@ pub fn repository_path(global: &Global, config: Option<&Config>) -> Result<PathB
 
 /// The path as seen from `/`, so that messages say where it is.
 fn path_of(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| {
-        Failure::usage(format!("cannot use the path {}", path.display())).because(&error)
-    })
+    std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("cannot use the path {}", path.display())).because(&error))
 }
 
 /// A job's name as a user wrote it.
@@ -50,33 +49,19 @@ pub fn job_name(text: &str) -> Result<JobName, Failure> {
 }
 
 /// The jobs that are meant: those named, else --job, else all.
-pub fn jobs(
-    repository: &Repository,
-    global: &Global,
-    named: &[String],
-) -> Result<Vec<Job>, Failure> {
-    let mut names = named
-        .iter()
-        .map(|name| job_name(name))
-        .collect::<Result<Vec<_>, _>>()?;
+pub fn jobs(repository: &Repository, global: &Global, named: &[String]) -> Result<Vec<Job>, Failure> {
+    let mut names = named.iter().map(|name| job_name(name)).collect::<Result<Vec<_>, _>>()?;
     if let (Some(job), []) = (&global.job, named) {
         names.push(job_name(job)?);
     }
     if names.is_empty() {
         names = repository.jobs()?;
     }
-    names
-        .iter()
-        .map(|name| Ok(Job::open(repository, name)?))
-        .collect()
+    names.iter().map(|name| Ok(Job::open(repository, name)?)).collect()
 }
 
 /// The snapshot that is meant by `NAME` or `JOB/NAME`, and its job.
-pub fn snapshot(
-    repository: &Repository,
-    global: &Global,
-    text: &str,
-) -> Result<(Job, Snapshot), Failure> {
+pub fn snapshot(repository: &Repository, global: &Global, text: &str) -> Result<(Job, Snapshot), Failure> {
     let (job, name) = split(text);
     let job = match job.or(global.job.as_deref()) {
         Some(job) => job_name(job)?,
@@ -100,21 +85,12 @@ fn only_job(repository: &Repository, snapshot: &str) -> Result<JobName, Failure>
     let jobs = repository.jobs()?;
     match jobs.as_slice() {
         [only] => Ok(only.clone()),
-        [] => Err(Failure::usage(format!(
-            "the repository {} has no jobs yet",
-            repository.path().display()
-        ))
-        .hint("`linksnap backup` makes the first snapshot")),
+        [] => Err(Failure::usage(format!("the repository {} has no jobs yet", repository.path().display()))
+            .hint("`linksnap backup` makes the first snapshot")),
         several => {
             let names: Vec<&str> = several.iter().map(JobName::as_str).collect();
-            Err(Failure::usage(format!(
-                "the repository has several jobs: {}",
-                names.join(", ")
-            ))
-            .hint(format!(
-                "write which one: {}/{snapshot}, or --job {}",
-                names[0], names[0]
-            )))
+            Err(Failure::usage(format!("the repository has several jobs: {}", names.join(", ")))
+                .hint(format!("write which one: {}/{snapshot}, or --job {}", names[0], names[0])))
         }
     }
 }

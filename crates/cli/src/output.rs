@@ -9,6 +9,7 @@ use linksnap_engine::Problem;
 use serde::Serialize;
 
 use crate::args::{Color, Global};
+use crate::environment;
 use crate::escape;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -67,7 +68,7 @@ impl Output {
             (false, _) => Verbosity::EveryStep,
         };
         let color = match global.color {
-            Color::Auto => terminal,
+            Color::Auto => terminal && !environment::wants_no_color(),
             Color::Always => true,
             Color::Never => false,
         };
@@ -77,10 +78,7 @@ impl Output {
             progress: !global.no_progress && !global.quiet,
             terminal,
             color,
-            sink: Mutex::new(Sink {
-                writer: BufWriter::new(io::stdout()),
-                broken: None,
-            }),
+            sink: Mutex::new(Sink { writer: BufWriter::new(io::stdout()), broken: None }),
         }
     }
 
@@ -164,11 +162,7 @@ impl Output {
             false => ("problem:", "\x1b[1;33m"),
         };
         let path = escape::for_terminal(&problem.path);
-        self.say(&format!(
-            "{} {path}: {}",
-            self.styled(word, style),
-            self.clean(&problem.message)
-        ));
+        self.say(&format!("{} {path}: {}", self.styled(word, style), self.clean(&problem.message)));
     }
 
     /// Why the command failed.
@@ -183,11 +177,7 @@ impl Output {
             self.say(&format!("  because {}", self.clean(cause)));
         }
         if let Some(hint) = &failure.hint {
-            self.say(&format!(
-                "{} {}",
-                self.styled("hint:", "\x1b[1;36m"),
-                self.clean(hint)
-            ));
+            self.say(&format!("{} {}", self.styled("hint:", "\x1b[1;36m"), self.clean(hint)));
         }
     }
 
@@ -214,19 +204,11 @@ impl Output {
 
     /// Messages hold names, and names can hold anything.
     fn clean(&self, text: &str) -> String {
-        if self.terminal {
-            escape::message(text)
-        } else {
-            text.to_owned()
-        }
+        if self.terminal { escape::message(text) } else { text.to_owned() }
     }
 
     fn styled(&self, word: &str, style: &str) -> String {
-        if self.color {
-            format!("{style}{word}\x1b[0m")
-        } else {
-            word.to_owned()
-        }
+        if self.color { format!("{style}{word}\x1b[0m") } else { word.to_owned() }
     }
 }
 

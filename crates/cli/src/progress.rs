@@ -63,18 +63,11 @@ impl<'a> Watcher<'a> {
             started,
             next_sight: AtomicU64::new(0),
             next_checkpoint: AtomicU64::new(millis(CHECKPOINT)),
-            now: Mutex::new(Now {
-                phase,
-                bytes: 0,
-                at: started,
-                rate: 0,
-            }),
+            now: Mutex::new(Now { phase, bytes: 0, at: started, rate: 0 }),
             show,
         };
         // The first line after the first interval: short runs say nothing on the way.
-        watcher
-            .next_sight
-            .store(millis(watcher.interval()), Ordering::Relaxed);
+        watcher.next_sight.store(millis(watcher.interval()), Ordering::Relaxed);
         watcher
     }
 
@@ -112,31 +105,20 @@ impl<'a> Watcher<'a> {
         let due = next.load(Ordering::Relaxed);
         elapsed >= due
             && next
-                .compare_exchange(
-                    due,
-                    elapsed + millis(interval),
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                )
+                .compare_exchange(due, elapsed + millis(interval), Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 
     fn show(&self, progress: &Progress) {
         let directory = [b"/".as_slice(), &progress.directory()].concat();
         let (phase, rate) = self.look(progress.bytes());
-        let sight = Sight {
-            phase,
-            files: progress.files(),
-            bytes: progress.bytes(),
-            rate,
-            directory: &directory,
-        };
+        let sight =
+            Sight { phase, files: progress.files(), bytes: progress.bytes(), rate, directory: &directory };
         match &self.show {
             Show::Bar(bar) => bar.set_message(sight.line()),
             Show::Lines => {
                 let elapsed = size::duration(self.started.elapsed());
-                self.output
-                    .remark(&format!("job {}, {elapsed}: {}", self.job, sight.line()));
+                self.output.remark(&format!("job {}, {elapsed}: {}", self.job, sight.line()));
             }
             Show::Json => self.output.json(&ProgressLine {
                 r#type: "progress",
@@ -158,14 +140,9 @@ impl<'a> Watcher<'a> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = now.at.elapsed();
         if passed >= Duration::from_secs(1) {
-            let latest =
-                u128::from(bytes.saturating_sub(now.bytes)) * 1000 / passed.as_millis().max(1);
+            let latest = u128::from(bytes.saturating_sub(now.bytes)) * 1000 / passed.as_millis().max(1);
             let latest = u64::try_from(latest).unwrap_or(u64::MAX);
-            now.rate = if now.rate == 0 {
-                latest
-            } else {
-                now.rate / 4 * 3 + latest / 4
-            };
+            now.rate = if now.rate == 0 { latest } else { now.rate / 4 * 3 + latest / 4 };
             now.bytes = bytes;
             now.at = Instant::now();
         }
@@ -192,10 +169,7 @@ impl Monitor for Watcher<'_> {
 
     fn reached(&self, phase: Phase) {
         let words = words(phase);
-        self.now
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .phase = words;
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).phase = words;
         if let Show::Bar(bar) = &self.show {
             bar.set_message(words);
         }
@@ -256,12 +230,13 @@ struct Sight<'a> {
 impl Sight<'_> {
     fn line(&self) -> String {
         let files = size::counted(self.files, "file", "files");
-        let (bytes, rate) = (size::bytes(self.bytes), size::bytes(self.rate));
+        let bytes = size::bytes(self.bytes);
+        let rate = match self.rate {
+            0 => String::new(),
+            rate => format!(" ({}/s)", size::bytes(rate)),
+        };
         let directory = escape::for_terminal(self.directory);
-        format!(
-            "{}: {files}, {bytes} read, {rate}/s, {directory}",
-            self.phase
-        )
+        format!("{}: {files}, {bytes} read{rate}, {directory}", self.phase)
     }
 }
 
@@ -291,7 +266,7 @@ mod tests {
             rate: 1 << 20,
             directory: b"/srv/\x1b[2J",
         };
-        let wanted = r"reading: 48,211 files, 3.0 MiB read, 1.0 MiB/s, /srv/\x1b[2J";
+        let wanted = r"reading: 48,211 files, 3.0 MiB read (1.0 MiB/s), /srv/\x1b[2J";
         assert_eq!(sight.line(), wanted);
     }
 }

@@ -7,9 +7,7 @@ const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 /// Reads `8GiB`, `1.5 TiB`, `500M`, `4096`. K, M, G, T, P alone and with `iB` are powers of 1024, with `B` of 1000.
 pub fn parse(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let complaint = || format!("{text:?} is no size: write it like \"8GiB\", \"500M\" or \"4096\"");
     let factor = factor(unit.trim()).ok_or_else(complaint)?;
@@ -17,10 +15,7 @@ pub fn parse(text: &str) -> Result<u64, String> {
         return whole.checked_mul(factor).ok_or_else(complaint);
     }
     let number: f64 = number.parse().map_err(|_| complaint())?;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a size with a fraction is meant roughly"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a size with a fraction is meant roughly")]
     let bytes = number * factor as f64;
     #[expect(
         clippy::cast_possible_truncation,
@@ -28,11 +23,7 @@ pub fn parse(text: &str) -> Result<u64, String> {
         clippy::cast_precision_loss,
         reason = "between 0 and u64::MAX, and the fraction of a byte may go"
     )]
-    if bytes < u64::MAX as f64 {
-        Ok(bytes as u64)
-    } else {
-        Err(complaint())
-    }
+    if bytes < u64::MAX as f64 { Ok(bytes as u64) } else { Err(complaint()) }
 }
 
 fn factor(unit: &str) -> Option<u64> {
@@ -53,10 +44,7 @@ pub fn bytes(count: u64) -> String {
     if count < 1024 {
         return format!("{count} B");
     }
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "one digit after the point is shown"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
     let mut amount = count as f64 / 1024.0;
     let mut unit = 0;
     // 1023.95 would be shown as 1024.0.
@@ -147,12 +135,7 @@ mod tests {
 
     #[test]
     fn counts_have_commas_and_their_plural() {
-        for (number, wanted) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
+        for (number, wanted) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), wanted);
         }
         assert_eq!(counted(1, "file", "files"), "1 file");
@@ -161,11 +144,7 @@ mod tests {
 
     #[test]
     fn durations_have_two_units_at_most() {
-        for (seconds, wanted) in [
-            (4.21, "4.2 s"),
-            (200.9, "3 min 20 s"),
-            (7_512.0, "2 h 5 min"),
-        ] {
+        for (seconds, wanted) in [(4.21, "4.2 s"), (200.9, "3 min 20 s"), (7_512.0, "2 h 5 min")] {
             assert_eq!(duration(Duration::from_secs_f64(seconds)), wanted);
         }
     }

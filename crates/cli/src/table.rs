@@ -8,11 +8,7 @@ use jiff::tz::TimeZone;
 pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(
-        headings
-            .iter()
-            .map(|heading| heading.trim_start_matches('>')),
-    );
+    table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
     for (index, heading) in headings.iter().enumerate() {
         if let Some(column) = table.column_mut(index) {
             column.set_padding((0, 2));
@@ -24,19 +20,13 @@ pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> 
     for row in rows {
         table.add_row(row);
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// In the zone of the reader; the bare number for a time that no calendar has.
 pub fn local_time(seconds: i64) -> String {
     match Timestamp::from_second(seconds) {
-        Ok(time) => time
-            .to_zoned(TimeZone::system())
-            .strftime("%Y-%m-%d %H:%M:%S")
-            .to_string(),
+        Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => format!("@{seconds}"),
     }
 }
@@ -56,14 +46,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_they_need() {
-        let rows = [
-            vec!["a".to_owned(), "1".to_owned()],
-            vec!["longer".to_owned(), "1,000".to_owned()],
-        ];
-        assert_eq!(
-            table(&["name", ">count"], rows),
-            ["name    count", "a           1", "longer  1,000"]
-        );
+        let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["longer".to_owned(), "1,000".to_owned()]];
+        assert_eq!(table(&["name", ">count"], rows), ["name    count", "a           1", "longer  1,000"]);
     }
 
     #[test]

@@ -24,11 +24,7 @@ pub struct Target {
 }
 
 /// The runs that `what` asks for, in the order of the arguments.
-pub fn decide(
-    what: &[OsString],
-    job: Option<&str>,
-    config: Option<&Config>,
-) -> Result<Vec<Target>, Failure> {
+pub fn decide(what: &[OsString], job: Option<&str>, config: Option<&Config>) -> Result<Vec<Target>, Failure> {
     match (what, job) {
         ([], None) => all(config),
         ([], Some(job)) => Ok(vec![configured(job, config)?]),
@@ -39,20 +35,15 @@ pub fn decide(
 
 fn all(config: Option<&Config>) -> Result<Vec<Target>, Failure> {
     let config = config.ok_or_else(|| {
-        Failure::usage("there is nothing to back up: no configuration and no paths")
-            .hint("name paths, as in `linksnap backup --repo /backup /etc`, or write /etc/linksnap/config.toml")
+        Failure::usage("there is nothing to back up: no configuration and no paths").hint(
+            "name paths, as in `linksnap backup --repo /backup /etc`, or write /etc/linksnap/config.toml",
+        )
     })?;
     if config.jobs.is_empty() {
-        return Err(
-            Failure::usage(format!("{} has no jobs", config.file.display()))
-                .hint("add one: [job.NAME] with sources = [\"/etc\"]"),
-        );
+        return Err(Failure::usage(format!("{} has no jobs", config.file.display()))
+            .hint("add one: [job.NAME] with sources = [\"/etc\"]"));
     }
-    Ok(config
-        .jobs
-        .iter()
-        .map(|(name, job)| target(name, job))
-        .collect())
+    Ok(config.jobs.iter().map(|(name, job)| target(name, job)).collect())
 }
 
 fn named(what: &[OsString], config: Option<&Config>) -> Result<Vec<Target>, Failure> {
@@ -65,10 +56,8 @@ fn named(what: &[OsString], config: Option<&Config>) -> Result<Vec<Target>, Fail
     for (arg, meaning) in what.iter().zip(meanings) {
         let name = arg.to_string_lossy();
         if meaning == Meaning::Path {
-            return Err(
-                Failure::usage(format!("{name} is a path, but other arguments are jobs"))
-                    .hint("run jobs and paths one after the other"),
-            );
+            return Err(Failure::usage(format!("{name} is a path, but other arguments are jobs"))
+                .hint("run jobs and paths one after the other"));
         }
         let target = configured(&name, config)?;
         // A job named twice would fail the second time: its snapshot of this second exists.
@@ -93,59 +82,37 @@ impl Meaning {
             name.is_some_and(|name| config.is_some_and(|config| config.jobs.contains_key(&name)))
         };
         let has_slash = arg.as_bytes().contains(&b'/');
-        if has_slash || (!is_job() && exists(Path::new(arg))) {
-            Self::Path
-        } else {
-            Self::Job
-        }
+        if has_slash || (!is_job() && exists(Path::new(arg))) { Self::Path } else { Self::Job }
     }
 }
 
 fn configured(name: &str, config: Option<&Config>) -> Result<Target, Failure> {
     let unknown = |where_: String| Failure::usage(format!("no job {name} is configured{where_}"));
     let Some(config) = config else {
-        return Err(
-            unknown(", for there is no configuration".to_owned()).hint(format!(
-                "to back up a path, write it with a slash: ./{name}"
-            )),
-        );
+        return Err(unknown(", for there is no configuration".to_owned())
+            .hint(format!("to back up a path, write it with a slash: ./{name}")));
     };
-    let job = JobName::parse(name)
-        .ok()
-        .and_then(|name| config.jobs.get_key_value(&name));
+    let job = JobName::parse(name).ok().and_then(|name| config.jobs.get_key_value(&name));
     job.map(|(name, job)| target(name, job)).ok_or_else(|| {
         let names: Vec<&str> = config.jobs.keys().map(JobName::as_str).collect();
-        unknown(format!(" in {}", config.file.display())).hint(format!(
-            "its jobs: {}; a path needs to exist or to have a slash",
-            names.join(", ")
-        ))
+        unknown(format!(" in {}", config.file.display()))
+            .hint(format!("its jobs: {}; a path needs to exist or to have a slash", names.join(", ")))
     })
 }
 
 fn target(name: &JobName, job: &Job) -> Target {
-    Target {
-        job: name.clone(),
-        sources: job.sources.clone(),
-        settings: job.settings.clone(),
-    }
+    Target { job: name.clone(), sources: job.sources.clone(), settings: job.settings.clone() }
 }
 
 fn ad_hoc(job: JobName, paths: &[OsString], config: Option<&Config>) -> Target {
-    let settings = config
-        .map(|config| config.defaults.clone())
-        .unwrap_or_default();
-    Target {
-        job,
-        sources: paths.iter().map(|path| settle(Path::new(path))).collect(),
-        settings,
-    }
+    let settings = config.map(|config| config.defaults.clone()).unwrap_or_default();
+    Target { job, sources: paths.iter().map(|path| settle(Path::new(path))).collect(), settings }
 }
 
 fn host_job() -> Result<JobName, Failure> {
     let name = environment::short_host_name().unwrap_or_default();
     JobName::parse(&name).map_err(|error| {
-        Failure::usage(error.to_string())
-            .hint("the host's name is no job's name: give one with --job")
+        Failure::usage(error.to_string()).hint("the host's name is no job's name: give one with --job")
     })
 }
 
@@ -172,9 +139,7 @@ impl Target {
     pub fn add(&mut self, args: &RuleArgs) {
         let rules = &mut self.settings.rules;
         rules.exclude.extend(args.exclude.iter().cloned());
-        rules
-            .exclude_if_present
-            .extend(args.exclude_if_present.iter().cloned());
+        rules.exclude_if_present.extend(args.exclude_if_present.iter().cloned());
         rules.exclude_caches |= args.exclude_caches;
         rules.exclude_larger_than = args.exclude_larger_than.or(rules.exclude_larger_than);
         self.settings.one_file_system &= !args.cross_filesystems;

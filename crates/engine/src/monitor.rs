@@ -36,7 +36,7 @@ pub enum Wish {
 }
 
 /// The named points of a run, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Looking for what an earlier run left.
     Recover,

@@ -17,11 +17,7 @@ pub struct Wrong {
 impl Wrong {
     /// Wrong at the bytes `span` of the text.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self {
-            span: Some(span),
-            message: message.into(),
-            hint: None,
-        }
+        Self { span: Some(span), message: message.into(), hint: None }
     }
 
     /// With what to do about it.
@@ -35,14 +31,9 @@ impl From<&toml::de::Error> for Wrong {
     fn from(error: &toml::de::Error) -> Self {
         let message = error.message();
         let hint = message.starts_with("unknown field").then(|| {
-            "is it misspelt? An unknown key could be a rule that you believe in, so it is refused"
-                .to_owned()
+            "is it misspelt? An unknown key could be a rule that you believe in, so it is refused".to_owned()
         });
-        Self {
-            span: error.span(),
-            message: message.to_owned(),
-            hint,
-        }
+        Self { span: error.span(), message: message.to_owned(), hint }
     }
 }
 
@@ -69,10 +60,7 @@ impl From<Complaint<'_>> for Failure {
             message.push('\n');
             message.push_str(&place.picture());
         }
-        Self {
-            hint: wrong.hint,
-            ..Self::usage(message)
-        }
+        Self { hint: wrong.hint, ..Self::usage(message) }
     }
 }
 
@@ -91,9 +79,7 @@ impl<'a> Place<'a> {
     fn of(text: &'a str, span: &Range<usize>) -> Self {
         let start = text.floor_char_boundary(span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = text[start..]
-            .find('\n')
-            .map_or(text.len(), |newline| start + newline);
+        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
         let end = text.floor_char_boundary(span.end).clamp(start, line_end);
         Self {
             line: text[..start].matches('\n').count() + 1,
@@ -107,16 +93,9 @@ impl<'a> Place<'a> {
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
         // Tabs stay tabs, so that the caret stands where the terminal puts the character.
-        let before: String = self
-            .text
-            .chars()
-            .take(self.column - 1)
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
+        let before: String =
+            self.text.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let carets = "^".repeat(self.width);
-        format!(
-            " {margin} |\n {number} | {}\n {margin} | {before}{carets}",
-            self.text
-        )
+        format!(" {margin} |\n {number} | {}\n {margin} | {before}{carets}", self.text)
     }
 }

@@ -76,17 +76,11 @@ impl<'de> Deserialize<'de> for Keep {
             Tags::Several(tags) => tags,
         };
         let counts = counts.into_iter().filter_map(|(key, number)| {
-            number
-                .filter(|number| *number > 0)
-                .map(|number| Rule::Count { key, number })
+            number.filter(|number| *number > 0).map(|number| Rule::Count { key, number })
         });
-        let periods = periods
-            .into_iter()
-            .filter_map(|(key, period)| period.map(|period| Rule::Within { key, period }));
-        let rules: Vec<Rule> = counts
-            .chain(periods)
-            .chain(tags.into_iter().map(Rule::Tag))
-            .collect();
+        let periods =
+            periods.into_iter().filter_map(|(key, period)| period.map(|period| Rule::Within { key, period }));
+        let rules: Vec<Rule> = counts.chain(periods).chain(tags.into_iter().map(Rule::Tag)).collect();
         if rules.is_empty() {
             return Err(D::Error::custom(
                 "this keeps nothing: say how many, as in keep = { last = 3, daily = 7 }",
@@ -123,25 +117,12 @@ impl Keep {
 impl Rule {
     fn words(&self) -> String {
         match self {
-            Self::Count {
-                key: "last",
-                number: 1,
-            } => "the last one".to_owned(),
-            Self::Count {
-                key: "last",
-                number,
-            } => format!("the last {number}"),
+            Self::Count { key: "last", number: 1 } => "the last one".to_owned(),
+            Self::Count { key: "last", number } => format!("the last {number}"),
             Self::Count { key, number } => format!("{number} {key}"),
-            Self::Within {
-                key: "within",
-                period,
-            } => format!("all of the last {}", period.0),
+            Self::Within { key: "within", period } => format!("all of the last {}", period.0),
             Self::Within { key, period } => {
-                format!(
-                    "{} ones of the last {}",
-                    key.trim_start_matches("within-"),
-                    period.0
-                )
+                format!("{} ones of the last {}", key.trim_start_matches("within-"), period.0)
             }
             Self::Tag(tag) => format!("those with the tag {tag}"),
         }

@@ -47,27 +47,14 @@ keep = { within = "2d", hourly = 24, daily = 14, weekly = 8, monthly = 24, yearl
     );
     assert_eq!(config.repository, Some(PathBuf::from("/backup")));
     let job = config.jobs.values().next().unwrap();
-    assert_eq!(
-        job.sources,
-        [PathBuf::from("/etc"), PathBuf::from("/srv/www")]
-    );
+    assert_eq!(job.sources, [PathBuf::from("/etc"), PathBuf::from("/srv/www")]);
     let rules = &job.settings.rules;
     assert_eq!(rules.exclude, ["*.tmp", "/srv/www/*/cache/"]);
     assert_eq!(rules.exclude_if_present, [".nobackup"]);
     assert!(rules.exclude_caches, "from the defaults");
     assert_eq!(rules.exclude_larger_than, Some(8 << 30));
     let words = job.settings.keep.as_ref().unwrap().words();
-    assert_eq!(
-        words,
-        [
-            "24 hourly",
-            "14 daily",
-            "8 weekly",
-            "24 monthly",
-            "5 yearly",
-            "all of the last 2d"
-        ]
-    );
+    assert_eq!(words, ["24 hourly", "14 daily", "8 weekly", "24 monthly", "5 yearly", "all of the last 2d"]);
 }
 
 #[test]
@@ -92,11 +79,7 @@ validate = "full"
     assert_eq!(settings.rules.exclude, ["*.o", "!keep.o"]);
     assert!(settings.rules.exclude_if_present.is_empty());
     assert!(!settings.rules.exclude_caches);
-    assert_eq!(
-        settings.rules.exclude_larger_than,
-        Some(100),
-        "not said by the job"
-    );
+    assert_eq!(settings.rules.exclude_larger_than, Some(100), "not said by the job");
     assert!(settings.one_file_system);
     assert!(matches!(settings.validate, Thoroughness::Full));
 }
@@ -107,77 +90,33 @@ fn what_is_wrong_is_shown_where_it_is() {
         ("repository = 5", "1:14", "string"),
         ("repositori = \"/b\"", "1:1", "unknown field `repositori`"),
         ("repository = \"b\"", "1:14", "absolute"),
-        (
-            "repository = \"/b\"\n[defaults]\nexlude = []",
-            "3:1",
-            "unknown field `exlude`",
-        ),
+        ("repository = \"/b\"\n[defaults]\nexlude = []", "3:1", "unknown field `exlude`"),
         ("[defaults]\nsources = [\"/a\"]", "2:11", "[defaults]"),
         ("[job.a]", "1:6", "job a has no sources"),
         ("[job.a]\nsources = []", "2:11", "job a has an empty list"),
-        (
-            "[job.a]\nsources = [\"/x\", \"etc\"]",
-            "2:18",
-            "job a: a source must be an absolute path",
-        ),
+        ("[job.a]\nsources = [\"/x\", \"etc\"]", "2:18", "job a: a source must be an absolute path"),
         ("[job.a]\nsources = [\"/x/../y\"]", "2:12", "without .."),
-        (
-            "[job.a]\nsources = [\"\"]",
-            "2:12",
-            "job a: a source is empty",
-        ),
+        ("[job.a]\nsources = [\"\"]", "2:12", "job a: a source is empty"),
         ("[job.\"a/b\"]\nsources = [\"/x\"]", "1:6", "a/b"),
-        (
-            "[job.a]\nsources = [\"/x\"]\nexclude-larger-than = \"8 apples\"",
-            "3:23",
-            "8GiB",
-        ),
-        (
-            "[job.a]\nsources = [\"/x\"]\nvalidate = \"half\"",
-            "3:12",
-            "full",
-        ),
+        ("[job.a]\nsources = [\"/x\"]\nexclude-larger-than = \"8 apples\"", "3:23", "8GiB"),
+        ("[job.a]\nsources = [\"/x\"]\nvalidate = \"half\"", "3:12", "full"),
         ("[job.a]\nsources = [\"/x\"]\nvalidate = 0", "3:12", "full"),
-        (
-            "[job.a]\nsources = [\"/x\"]\nexclude = [\"ok\", \"a{b\"]",
-            "3:18",
-            "pattern",
-        ),
+        ("[job.a]\nsources = [\"/x\"]\nexclude = [\"ok\", \"a{b\"]", "3:18", "pattern"),
         ("[defaults]\nexclude = [\"a{b\"]", "2:12", "pattern"),
         ("[defaults]\nkeep = { last = -1 }", "2:17", "-1"),
-        (
-            "[defaults]\nkeep = { dayly = 1 }",
-            "2:10",
-            "unknown field `dayly`",
-        ),
+        ("[defaults]\nkeep = { dayly = 1 }", "2:10", "unknown field `dayly`"),
         ("[defaults]\nkeep = { }", "2:8", "keeps nothing"),
         ("[defaults]\nkeep = { daily = 0 }", "2:8", "keeps nothing"),
-        (
-            "[defaults]\nkeep = { within = \"soon\" }",
-            "2:19",
-            "span of time",
-        ),
-        (
-            "[defaults]\nkeep = { within = \"-2d\" }",
-            "2:19",
-            "span of time",
-        ),
+        ("[defaults]\nkeep = { within = \"soon\" }", "2:19", "span of time"),
+        ("[defaults]\nkeep = { within = \"-2d\" }", "2:19", "span of time"),
         ("[job.a]\nsources = [\"/x\"", "2:16", "unclosed array"),
     ];
     for (text, place, part) in table {
         let failure = Config::parse(Path::new(FILE), text).expect_err(text);
         assert_eq!(failure.exit.code(), 2, "{text}");
         let start = format!("{FILE}:{place}: ");
-        assert!(
-            failure.message.starts_with(&start),
-            "{text}: {}",
-            failure.message
-        );
-        assert!(
-            failure.message.contains(part),
-            "{text}: {}",
-            failure.message
-        );
+        assert!(failure.message.starts_with(&start), "{text}: {}", failure.message);
+        assert!(failure.message.contains(part), "{text}: {}", failure.message);
     }
 }
 
@@ -203,11 +142,6 @@ fn keep_is_explained_in_words() {
     let words = job.settings.keep.unwrap().words();
     assert_eq!(
         words,
-        [
-            "the last one",
-            "2 yearly",
-            "daily ones of the last 1mo",
-            "those with the tag release"
-        ]
+        ["the last one", "2 yearly", "daily ones of the last 1mo", "those with the tag release"]
     );
 }

@@ -14,18 +14,11 @@ use crate::size::{self, count, counted};
 use crate::summary::problems;
 
 /// The summary for people.
-pub fn lines(
-    job: &str,
-    summary: &BackupSummary,
-    elapsed: Duration,
-    output: &Output,
-) -> Vec<Vec<u8>> {
+pub fn lines(job: &str, summary: &BackupSummary, elapsed: Duration, output: &Output) -> Vec<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = Vec::new();
     if let Some(recovered) = &summary.recovered {
-        lines.push(
-            format!("finished the snapshot {recovered} that an interrupted run had left")
-                .into_bytes(),
-        );
+        lines
+            .push(format!("finished the snapshot {recovered} that an interrupted run had left").into_bytes());
     }
     lines.extend(words(job, summary).into_iter().map(String::into_bytes));
     let mut end = format!("  in {}", size::duration(elapsed)).into_bytes();
@@ -39,11 +32,7 @@ pub fn lines(
 }
 
 fn words(job: &str, summary: &BackupSummary) -> Vec<String> {
-    let first = if summary.basis.is_none() {
-        "first "
-    } else {
-        ""
-    };
+    let first = if summary.basis.is_none() { "first " } else { "" };
     let mut lines = vec![match &summary.snapshot {
         Some(snapshot) => format!("{first}snapshot {snapshot} of job {job}"),
         None => format!("dry run: the {first}snapshot of job {job} would have"),
@@ -65,10 +54,8 @@ fn words(job: &str, summary: &BackupSummary) -> Vec<String> {
 }
 
 fn contents(counts: &Counts) -> String {
-    let mut parts = vec![
-        counted(counts.files, "file", "files"),
-        counted(counts.directories, "directory", "directories"),
-    ];
+    let mut parts =
+        vec![counted(counts.files, "file", "files"), counted(counts.directories, "directory", "directories")];
     if counts.symlinks > 0 {
         parts.push(counted(counts.symlinks, "symbolic link", "symbolic links"));
     }
@@ -178,5 +165,80 @@ impl<'a> Line<'a> {
             pruned: [],
             elapsed_seconds: elapsed.as_secs_f64(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BackupSummary, Counts, words};
+    use linksnap_engine::SnapshotName;
+
+    fn summary(basis: Option<&str>, counts: Counts) -> BackupSummary {
+        BackupSummary {
+            snapshot: SnapshotName::parse("2026-04-08T020000Z"),
+            path: "/backup/web1/2026-04-08T020000Z".into(),
+            basis: basis.map(str::to_owned),
+            scaffold: "empty",
+            recovered: None,
+            counts,
+            version_rows: 0,
+            problems: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_run_says_what_changed() {
+        let counts = Counts {
+            added: 12,
+            changed: 3,
+            removed: 1,
+            unchanged: 48_209,
+            reused: 2,
+            linked_entries: 48_000,
+            kept_entries: 211,
+            copied_files: 15,
+            copied_bytes: 3_355_443,
+            source_bytes: 2_040_109_466,
+            ..Counts::default()
+        };
+        let mut summary = summary(Some("2026-04-07T020000Z"), counts);
+        assert_eq!(
+            words("web1", &summary),
+            [
+                "snapshot 2026-04-08T020000Z of job web1",
+                "  new 12, changed 3, removed 1, unchanged 48,211 (linked 48,000, kept 211)",
+                "  copied 15 files, 3.2 MiB of 1.9 GiB; 2 linked after reading",
+            ]
+        );
+        summary.snapshot = None;
+        let dry = words("web1", &summary);
+        assert_eq!(dry[0], "dry run: the snapshot of job web1 would have");
+        assert_eq!(dry[2], "  to copy: 15 files, 3.2 MiB of 1.9 GiB; 2 to read first");
+    }
+
+    #[test]
+    fn a_first_run_says_what_there_is() {
+        let counts = Counts {
+            files: 1,
+            directories: 2,
+            symlinks: 3,
+            copied_files: 1,
+            copied_bytes: 5,
+            source_bytes: 5,
+            excluded: 1,
+            ..Counts::default()
+        };
+        let mut summary = summary(None, counts);
+        summary.scaffold = "interrupted";
+        assert_eq!(
+            words("web1", &summary),
+            [
+                "first snapshot 2026-04-08T020000Z of job web1",
+                "  went on where an interrupted run had stopped",
+                "  1 file, 2 directories, 3 symbolic links",
+                "  copied 1 file, 5 B of 5 B",
+                "  1 entry left out by the rules",
+            ]
+        );
     }
 }

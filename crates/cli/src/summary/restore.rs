@@ -32,11 +32,7 @@ impl Restored<'_> {
     /// The summary for people.
     pub fn lines(&self, output: &Output) -> Vec<Vec<u8>> {
         let summary = self.summary;
-        let verb = if self.dry_run {
-            "would restore"
-        } else {
-            "restored"
-        };
+        let verb = if self.dry_run { "would restore" } else { "restored" };
         let mut first = format!(
             "{verb} {}, {}, {} of {}/{}",
             counted(summary.files, "file", "files"),
@@ -47,11 +43,7 @@ impl Restored<'_> {
         );
         let links = summary.symlinks + summary.specials;
         if links > 0 {
-            let others = counted(
-                links,
-                "symbolic link or special file",
-                "symbolic links and special files",
-            );
+            let others = counted(links, "symbolic link or special file", "symbolic links and special files");
             first.push_str(&format!(", and {others}"));
         }
         let mut second = b"  to ".to_vec();

@@ -27,10 +27,7 @@ impl Verified<'_> {
         let summary = self.summary;
         let verdict = match summary.problems.problems {
             0 => "all is as it was recorded".to_owned(),
-            damage => format!(
-                "DAMAGE: {}",
-                counted(damage, "path is", "paths are") + " not as recorded"
-            ),
+            damage => format!("DAMAGE: {}", counted(damage, "path is", "paths are") + " not as recorded"),
         };
         let mut lines = vec![format!(
             "job {}: {}, {}: {verdict}",
@@ -41,19 +38,14 @@ impl Verified<'_> {
         let read = counted(summary.inodes, "inode", "inodes");
         let elapsed = size::duration(self.elapsed);
         lines.push(match self.content {
-            true => format!(
-                "  read {read}, {}, in {elapsed}",
-                size::bytes(summary.bytes)
-            ),
+            true => format!("  read {read}, {}, in {elapsed}", size::bytes(summary.bytes)),
             false => {
                 format!("  checked names, inodes and attributes, but no content, in {elapsed}")
             }
         });
         if summary.unwitnessed > 0 {
             let files = count(summary.unwitnessed);
-            lines.push(format!(
-                "  {files} without a hash from their backup: nothing to compare with"
-            ));
+            lines.push(format!("  {files} without a hash from their backup: nothing to compare with"));
         }
         let mut lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
         lines.extend(problems::lines(&summary.problems, output));

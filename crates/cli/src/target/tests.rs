@@ -1,5 +1,7 @@
 //! Jobs or paths, and where paths lead.
 
+#![expect(clippy::disallowed_methods, reason = "a test makes its own tree, where nobody else is at work")]
+
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -51,14 +53,8 @@ fn a_slash_makes_a_path_and_a_configured_job_comes_before_a_path() {
 #[test]
 fn nothing_named_means_all_jobs() {
     let config = config();
-    assert_eq!(
-        jobs(&decide(&[], None, Some(&config)).unwrap()),
-        ["etc", "web"]
-    );
-    assert_eq!(
-        jobs(&decide(&[], Some("web"), Some(&config)).unwrap()),
-        ["web"]
-    );
+    assert_eq!(jobs(&decide(&[], None, Some(&config)).unwrap()), ["etc", "web"]);
+    assert_eq!(jobs(&decide(&[], Some("web"), Some(&config)).unwrap()), ["web"]);
     assert!(decide(&[], None, None).is_err());
 }
 
@@ -81,11 +77,7 @@ fn with_a_job_named_all_arguments_are_paths_of_one_run() {
     assert_eq!(jobs(&targets), ["mine"]);
     assert_eq!(targets[0].sources.len(), 2);
     assert!(targets[0].sources[1].is_absolute());
-    assert_eq!(
-        targets[0].settings.rules.exclude,
-        ["*.o"],
-        "the defaults hold for it"
-    );
+    assert_eq!(targets[0].settings.rules.exclude, ["*.o"], "the defaults hold for it");
 }
 
 #[test]

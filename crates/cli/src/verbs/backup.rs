@@ -21,21 +21,20 @@ pub fn backup(args: &BackupArgs, global: &Global, output: &Output) -> Result<Exi
     let targets = targets(args, global, config.as_ref())?;
     let repository = open(args, global, config.as_ref(), output)?;
     let Some(repository) = repository else {
-        output.report("dry run: the repository would be made, and everything copied into it");
+        output.remark("dry run: the repository would be made, and everything copied into it");
         return Ok(Exit::Done);
     };
     listen()?;
     let mut worst = Exit::Done;
     for target in &targets {
-        let exit =
-            run(target, args, &repository, output).or_else(|failure| match targets.len() {
-                1 => Err(failure),
-                _ => {
-                    let failure = failure.of_job(target.job.as_str());
-                    output.failure(&failure);
-                    Ok(failure.exit)
-                }
-            })?;
+        let exit = run(target, args, &repository, output).or_else(|failure| match targets.len() {
+            1 => Err(failure),
+            _ => {
+                let failure = failure.of_job(target.job.as_str());
+                output.failure(&failure);
+                Ok(failure.exit)
+            }
+        })?;
         worst = worst.worse(exit);
         if signals::caught().is_some() {
             break;
@@ -50,11 +49,7 @@ pub fn listen() -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, "cannot prepare for signals").because(&error))
 }
 
-fn targets(
-    args: &BackupArgs,
-    global: &Global,
-    config: Option<&Config>,
-) -> Result<Vec<Target>, Failure> {
+fn targets(args: &BackupArgs, global: &Global, config: Option<&Config>) -> Result<Vec<Target>, Failure> {
     let mut targets = target::decide(&args.what, global.job.as_deref(), config)?;
     for target in &mut targets {
         target.add(&args.rules);
@@ -117,11 +112,7 @@ fn run(
     watcher.end();
     let elapsed = watcher.elapsed();
     if output.is_json() {
-        output.json(&summary::backup::Line::new(
-            target.job.as_str(),
-            &summary,
-            elapsed,
-        ));
+        output.json(&summary::backup::Line::new(target.job.as_str(), &summary, elapsed));
     } else {
         for line in summary::backup::lines(target.job.as_str(), &summary, elapsed, output) {
             output.report(line);
@@ -131,29 +122,16 @@ fn run(
 }
 
 fn exit(summary: &BackupSummary) -> Exit {
-    if summary.problems.problems > 0 {
-        Exit::Problems
-    } else {
-        Exit::Done
-    }
+    if summary.problems.problems > 0 { Exit::Problems } else { Exit::Done }
 }
 
 /// What would be done to one entry. What stays as it is is shown only to those who want every step.
 fn show(step: &PlannedStep, output: &Output, watcher: &Watcher<'_>) {
     let nothing_new = matches!(step.action, "keep" | "link" | "enter");
-    let wanted = if nothing_new {
-        Verbosity::EveryStep
-    } else {
-        Verbosity::Steps
-    };
+    let wanted = if nothing_new { Verbosity::EveryStep } else { Verbosity::Steps };
     if output.verbosity() < wanted {
         return;
     }
-    let step = Step {
-        action: step.action,
-        path: &step.path,
-        reason: Some(step.reason),
-        bytes: step.bytes,
-    };
+    let step = Step { action: step.action, path: &step.path, reason: Some(step.reason), bytes: step.bytes };
     watcher.aside(|| step.show(output));
 }

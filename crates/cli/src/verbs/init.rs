@@ -33,11 +33,7 @@ pub fn init(args: &InitArgs, global: &Global, output: &Output) -> Result<Exit, F
 
 /// Makes a repository; what was found out about the filesystem, in sentences.
 pub fn create(path: &Path, args: &DurabilityArgs) -> Result<(Repository, Vec<String>), Failure> {
-    let durability = if args.degraded {
-        Durability::Degraded
-    } else {
-        Durability::Required
-    };
+    let durability = if args.degraded { Durability::Degraded } else { Durability::Required };
     let (repository, creation) = Repository::create(path, clock::now()?, durability)?;
     Ok((repository, creation.findings))
 }

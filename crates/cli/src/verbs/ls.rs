@@ -20,10 +20,7 @@ pub fn ls(args: &LsArgs, global: &Global, output: &Output) -> Result<Exit, Failu
     let (selector, paths) = understand(args)?;
     let repository = locate::repository(global)?;
     let (job, snapshot) = locate::snapshot(&repository, global, &selector)?;
-    let options = LsOptions {
-        recursive: args.recursive || paths.is_empty(),
-        paths,
-    };
+    let options = LsOptions { recursive: args.recursive || paths.is_empty(), paths };
     let mut is_first = true;
     engine::ls(&job, &snapshot, &options, &mut |entry| {
         if output.is_json() {
@@ -43,11 +40,7 @@ pub fn ls(args: &LsArgs, global: &Global, output: &Output) -> Result<Exit, Failu
 
 /// The first argument is a snapshot unless it is plainly a path.
 fn understand(args: &LsArgs) -> Result<(String, Vec<Vec<u8>>), Failure> {
-    let mut paths: Vec<Vec<u8>> = args
-        .paths
-        .iter()
-        .map(|path| path.as_bytes().to_vec())
-        .collect();
+    let mut paths: Vec<Vec<u8>> = args.paths.iter().map(|path| path.as_bytes().to_vec()).collect();
     let selector = match args.snapshot.as_deref().map(OsStr::as_bytes) {
         None => "latest".to_owned(),
         Some(path @ [b'/', ..]) => {
@@ -57,11 +50,8 @@ fn understand(args: &LsArgs) -> Result<(String, Vec<Vec<u8>>), Failure> {
         Some(name) => String::from_utf8_lossy(name).into_owned(),
     };
     match paths.iter().find(|path| !path.starts_with(b"/")) {
-        Some(path) => Err(Failure::usage(format!(
-            "{} is no absolute path",
-            String::from_utf8_lossy(path)
-        ))
-        .hint("paths in a snapshot are those of the source, from / on")),
+        Some(path) => Err(Failure::usage(format!("{} is no absolute path", String::from_utf8_lossy(path)))
+            .hint("paths in a snapshot are those of the source, from / on")),
         None => Ok((selector, paths)),
     }
 }
@@ -74,11 +64,7 @@ fn long(entry: &ListedEntry, output: &Output) -> Vec<u8> {
     };
     let time = table::local_time(entry.mtime.seconds);
     let mode = mode(entry.kind, entry.mode);
-    let mut line = format!(
-        "{mode} {:>5} {:>5} {size:>12} {time} ",
-        entry.uid, entry.gid
-    )
-    .into_bytes();
+    let mut line = format!("{mode} {:>5} {:>5} {size:>12} {time} ", entry.uid, entry.gid).into_bytes();
     line.extend(output.name(&entry.path));
     if let Some(target) = &entry.target {
         line.extend(b" -> ");

@@ -21,28 +21,14 @@ pub fn restore(args: &RestoreArgs, global: &Global, output: &Output) -> Result<E
     let target = std::path::absolute(&args.target)
         .map_err(|error| Failure::usage("cannot use the target").because(&error))?;
     let options = RestoreOptions {
-        paths: args
-            .paths
-            .iter()
-            .map(|path| path.as_bytes().to_vec())
-            .collect(),
+        paths: args.paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
         target,
-        existing: if args.overwrite {
-            Existing::Overwrite
-        } else {
-            Existing::Refuse
-        },
+        existing: if args.overwrite { Existing::Overwrite } else { Existing::Refuse },
     };
     listen()?;
     let watcher = Watcher::new(output, job.name().as_str(), "restoring");
     let summary = if args.dry_run {
-        engine::preview(
-            &job,
-            &snapshot,
-            &options,
-            &mut |step| show(step, output, &watcher),
-            &watcher,
-        )?
+        engine::preview(&job, &snapshot, &options, &mut |step| show(step, output, &watcher), &watcher)?
     } else {
         engine::restore(&job, &snapshot, &options, &watcher)?
     };
@@ -58,10 +44,7 @@ pub fn restore(args: &RestoreArgs, global: &Global, output: &Output) -> Result<E
     if output.is_json() {
         restored.json(output);
     } else {
-        restored
-            .lines(output)
-            .into_iter()
-            .for_each(|line| output.report(line));
+        restored.lines(output).into_iter().for_each(|line| output.report(line));
     }
     if args.dry_run && !args.overwrite && summary.replaced > 0 {
         let names = counted(summary.replaced, "name exists", "names exist");
@@ -69,19 +52,11 @@ pub fn restore(args: &RestoreArgs, global: &Global, output: &Output) -> Result<E
         return Err(Failure::new(Exit::Guard, message)
             .hint("name an empty target, or replace what is there with --overwrite"));
     }
-    Ok(if summary.problems.problems > 0 {
-        Exit::Problems
-    } else {
-        Exit::Done
-    })
+    Ok(if summary.problems.problems > 0 { Exit::Problems } else { Exit::Done })
 }
 
 fn show(step: &RestoreStep, output: &Output, watcher: &Watcher<'_>) {
-    let step = Step {
-        action: step.action,
-        path: step.path.as_os_str().as_bytes(),
-        reason: None,
-        bytes: step.bytes,
-    };
+    let step =
+        Step { action: step.action, path: step.path.as_os_str().as_bytes(), reason: None, bytes: step.bytes };
     watcher.aside(|| step.show(output));
 }

@@ -33,31 +33,22 @@ pub fn snapshots(args: &SnapshotsArgs, global: &Global, output: &Output) -> Resu
     if output.is_json() {
         output.json(&elements(&all));
     } else {
-        print(&all, output);
+        print(&all, worst, output);
     }
     Ok(worst)
 }
 
-fn print(all: &[(Job, Vec<Snapshot>)], output: &Output) {
+fn print(all: &[(Job, Vec<Snapshot>)], worst: Exit, output: &Output) {
     let total: usize = all.iter().map(|(_, snapshots)| snapshots.len()).sum();
     if total == 0 {
-        return output.report("no snapshots");
+        if worst == Exit::Done {
+            output.report("no snapshots");
+        }
+        return;
     }
-    let headings = [
-        "job",
-        "snapshot",
-        "time",
-        ">files",
-        ">size",
-        ">added",
-        ">problems",
-    ];
-    let rows = all
-        .iter()
-        .flat_map(|(job, snapshots)| snapshots.iter().map(|snapshot| row(job, snapshot)));
-    table::table(&headings, rows)
-        .into_iter()
-        .for_each(|line| output.line(line));
+    let headings = ["job", "snapshot", "time", ">files", ">size", ">added", ">problems"];
+    let rows = all.iter().flat_map(|(job, snapshots)| snapshots.iter().map(|snapshot| row(job, snapshot)));
+    table::table(&headings, rows).into_iter().for_each(|line| output.line(line));
     output.report(counted(total as u64, "snapshot", "snapshots"));
 }
 
@@ -130,11 +121,7 @@ impl<'a> Element<'a> {
             problems: totals.problems,
             warnings: totals.warnings,
             pinned: snapshot.pinned,
-            tags: snapshot
-                .tags
-                .split(',')
-                .filter(|tag| !tag.is_empty())
-                .collect(),
+            tags: snapshot.tags.split(',').filter(|tag| !tag.is_empty()).collect(),
             note: &snapshot.note,
         }
     }

@@ -20,10 +20,7 @@ pub fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Exi
     let mut wanted: Vec<(Job, Vec<Snapshot>)> = Vec::new();
     for text in &args.snapshots {
         let (job, snapshot) = locate::snapshot(&repository, global, text)?;
-        match wanted
-            .iter_mut()
-            .find(|(other, _)| other.name() == job.name())
-        {
+        match wanted.iter_mut().find(|(other, _)| other.name() == job.name()) {
             Some((_, snapshots)) => snapshots.push(snapshot),
             None => wanted.push((job, vec![snapshot])),
         }
@@ -48,39 +45,18 @@ pub fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Exi
     Ok(worst)
 }
 
-fn one(
-    job: &Job,
-    snapshots: Vec<Snapshot>,
-    args: &VerifyArgs,
-    output: &Output,
-) -> Result<Exit, Failure> {
+fn one(job: &Job, snapshots: Vec<Snapshot>, args: &VerifyArgs, output: &Output) -> Result<Exit, Failure> {
     let content = !args.structure;
-    let options = VerifyOptions {
-        snapshots,
-        content,
-        threads: None,
-    };
+    let options = VerifyOptions { snapshots, content, threads: None };
     let watcher = Watcher::new(output, job.name().as_str(), "verifying");
     let summary = engine::verify(job, &options, &watcher)?;
     watcher.end();
     let elapsed = watcher.elapsed();
-    let verified = Verified {
-        job: job.name().as_str(),
-        content,
-        summary: &summary,
-        elapsed,
-    };
+    let verified = Verified { job: job.name().as_str(), content, summary: &summary, elapsed };
     if output.is_json() {
         verified.json(output);
     } else {
-        verified
-            .lines(output)
-            .into_iter()
-            .for_each(|line| output.report(line));
+        verified.lines(output).into_iter().for_each(|line| output.report(line));
     }
-    Ok(if summary.problems.problems > 0 {
-        Exit::Damage
-    } else {
-        Exit::Done
-    })
+    Ok(if summary.problems.problems > 0 { Exit::Damage } else { Exit::Done })
 }

@@ -405,6 +405,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 if stat.kind == Kind::File {
                     hands.counts.copied_files += 1;
                     hands.counts.copied_bytes += stored.data_bytes;
+                    run.has_copied(stored.data_bytes);
                 }
                 self.report_stored(step.name, &stored);
                 Ok(Leaf::Made(Arc::new(self.new_version(stored))))

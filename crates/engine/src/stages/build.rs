@@ -103,9 +103,11 @@ pub fn build<T: Tree>(
         }
     };
     let children = fill(run, &task, opened, hands)?;
-    queue.extend(children);
     run.progress.add_directory();
-    finish(run, hands)
+    finish(run, hands)?;
+    // Only now: the writer must know of a directory before another worker's rows can stand in it.
+    queue.extend(children);
+    Ok(())
 }
 
 fn finish(run: &Run<'_>, hands: &mut Hands) -> Result<(), RunError> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use linksnap_catalog::{CatalogError, Change, DirId, DirectoryChanges, Reader, Seen, SnapshotId, Version};
@@ -20,6 +20,10 @@ use crate::stages::validate::{Depth, Owners};
 
 /// Changes are handed to the writer at the latest when there are so many.
 const MOST_CHANGES: usize = 1000;
+
+/// After so many bytes copied a checkpoint is due, whatever the clock says: the disk is at work while the
+/// rest is being copied, and the last sync is short.
+const CHECKPOINT_BYTES: u64 = 256 << 20;
 
 /// A run at work.
 pub struct Run<'a> {
@@ -59,6 +63,8 @@ pub struct Run<'a> {
     pub counts: Mutex<Counts>,
     /// A checkpoint is wanted.
     pub checkpoint_due: AtomicBool,
+    /// Bytes copied since the last checkpoint was called for.
+    pub uncommitted_bytes: AtomicU64,
 }
 
 impl std::fmt::Debug for Run<'_> {
@@ -211,6 +217,15 @@ impl Run<'_> {
         self.progress.add_bytes(bytes);
         self.monitor.progress(self.progress);
         self.wants_to_stop()
+    }
+
+    /// Counts bytes written to staging.
+    pub fn has_copied(&self, bytes: u64) {
+        let before = self.uncommitted_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes >= CHECKPOINT_BYTES {
+            self.uncommitted_bytes.store(0, Ordering::Relaxed);
+            self.checkpoint_due.store(true, Ordering::Relaxed);
+        }
     }
 
     fn wants_to_stop(&self) -> bool {

@@ -86,7 +86,7 @@ pub fn store<D: TreeDir>(
     tools: &mut Tools<'_>,
 ) -> Result<Stored, StoreError> {
     match stat.kind {
-        Kind::File => store_file(source, name, to, new_name, tools),
+        Kind::File => store_file(source, (name, stat), to, new_name, tools),
         Kind::Symlink => store_symlink(source, (name, stat), to, new_name, tools.owners),
         Kind::Directory => Err(StoreError::Source(Fault::new("copy", Errno::ISDIR))),
         _ => store_special(source, (name, stat), to, new_name, tools.owners),
@@ -95,15 +95,17 @@ pub fn store<D: TreeDir>(
 
 fn store_file<D: TreeDir>(
     source: &D,
-    name: &[u8],
+    (name, stat): (&[u8], &Stat),
     to: &DirFd,
     new_name: &[u8],
     tools: &mut Tools<'_>,
 ) -> Result<Stored, StoreError> {
     let mut tries = 1;
+    // What the scan saw is the first look; if the file has changed since, a fresh one is taken.
+    let mut before = Some(*stat);
     loop {
         let file = to.create_file(new_name).map_err(StoreError::Target)?;
-        let result = copy_once(source, name, &file, tools);
+        let result = copy_once(source, (name, before.take()), &file, tools);
         let again = matches!(&result, Ok(stored) if stored.changed_while_read) && tries < TRIES;
         if result.is_ok() && !again {
             return result;
@@ -117,15 +119,15 @@ fn store_file<D: TreeDir>(
 
 fn copy_once<D: TreeDir>(
     source: &D,
-    name: &[u8],
+    (name, before): (&[u8], Option<Stat>),
     to: &RegularFile,
     tools: &mut Tools<'_>,
 ) -> Result<Stored, StoreError> {
     let from = source.open_file(name).map_err(source_error)?;
-    let before = from.stat().map_err(source_error)?;
-    if before.kind != Kind::File {
-        return Err(StoreError::Source(Fault::new("open", Errno::STALE)));
-    }
+    let before = match before {
+        Some(before) => before,
+        None => from.stat().map_err(source_error)?,
+    };
     let watch = &mut |count| if (tools.watch)(count) { Err(STOPPED) } else { Ok(()) };
     let read = content::copy(&from, Shape::from(&before), to, tools.buffer, watch);
     let read = read.map_err(|fault| match fault {
@@ -134,6 +136,9 @@ fn copy_once<D: TreeDir>(
     })?;
     let xattrs = from.xattrs().map_err(source_error)?;
     let after = from.stat().map_err(source_error)?;
+    if after.kind != Kind::File {
+        return Err(StoreError::Source(Fault::new("open", Errno::STALE)));
+    }
     let stat = Stat { size: read.size, ..after };
     let made = to.stat().map_err(StoreError::Target)?;
     let not_kept = dress_file(to, &made, &stat, &xattrs, tools.owners)?;
@@ -151,7 +156,8 @@ fn copy_once<D: TreeDir>(
 
 /// Do the attributes say that nothing was written between two looks?
 pub(crate) fn same_content(before: &Stat, after: &Stat) -> bool {
-    (before.size, before.mtime, before.ctime) == (after.size, after.mtime, after.ctime)
+    let look = |stat: &Stat| (stat.inode, stat.size, stat.mtime, stat.ctime);
+    look(before) == look(after)
 }
 
 fn dress_file(

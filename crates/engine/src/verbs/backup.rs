@@ -5,7 +5,7 @@ mod preview;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use linksnap_catalog::{
@@ -383,6 +383,7 @@ impl Recipe<'_> {
             last_directory: AtomicI64::new(reader.last_directory()?.0),
             counts: Mutex::new(Counts::default()),
             checkpoint_due: AtomicBool::new(false),
+            uncommitted_bytes: AtomicU64::new(0),
         };
         let rows =
             if resumes { reader.current_and_ended_by(DirId(0), id)? } else { reader.current(DirId(0))? };

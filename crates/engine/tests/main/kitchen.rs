@@ -3,12 +3,14 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use linksnap_catalog::{Change, DirId, DirectoryChanges, Reader, Seen, Snapshot, State, Version, Writer};
 use linksnap_engine::exclude::RuleOptions;
 use linksnap_engine::repository::{Durability, Repository};
 use linksnap_engine::verbs::backup::{self, BackupError, BackupOptions, BackupSummary, Thoroughness};
 use linksnap_engine::verbs::restore::{self, Existing, RestoreOptions, RestoreSummary};
 use linksnap_engine::verbs::verify::{self, VerifyOptions, VerifySummary};
 use linksnap_engine::{Job, JobName, Monitor, Selector, Silent};
+use linksnap_inode::clock;
 use linksnap_testkit::listing::Listing;
 use tempfile::TempDir;
 
@@ -34,8 +36,13 @@ impl Kitchen {
 
     /// With source and repository in an existing directory.
     pub fn in_dir(base: &Path) -> Self {
-        let source = base.join("source");
-        let repository = base.join("repository");
+        Self::across(base, base)
+    }
+
+    /// With the source in one existing directory and the repository in another.
+    pub fn across(sources: &Path, repositories: &Path) -> Self {
+        let source = sources.join("source");
+        let repository = repositories.join("repository");
         std::fs::create_dir_all(&source).expect("a source");
         if Repository::open(&repository).is_err() {
             Repository::create(&repository, START, Durability::Degraded).expect("a new repository");
@@ -103,4 +110,81 @@ impl Kitchen {
         };
         restore::restore(&job, &snapshot, &options, &Silent).expect("restored")
     }
+
+    /// Waits, some milliseconds at most, until the clock by which files are stamped has moved on: what happens to the
+    /// source from now on bears other times than all that has happened to it.
+    pub fn tick(&self) {
+        let repository = self.open();
+        let now = || clock::file_time(repository.dir(), b"tick").expect("the time of files");
+        let before = now();
+        while now() == before {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Lets the catalog forget that what it saw of the source was young, as if the runs so far lay long ago: without
+    /// this, all that a test makes is racy, and every run reads it again. True to life if the clock has moved between
+    /// the last run and the next change of the source, as [`tick`](Self::tick) and this see to.
+    pub fn age(&self) {
+        self.tick();
+        let Ok(job) = Job::open(&self.open(), &Self::job_name()) else { return };
+        let Ok(reader) = job.catalog() else { return };
+        let unfinished = |one: &Snapshot| one.state == State::Building;
+        let is_building = reader.snapshots().expect("snapshots").iter().any(unfinished);
+        let changes = DirectoryChanges { changes: observations(&reader), ..DirectoryChanges::default() };
+        drop(reader);
+        let mut writer = Writer::open(&job.catalog_path()).expect("the catalog");
+        let snapshot = writer.begin_snapshot(self.options.now).expect("a transaction");
+        writer.apply(snapshot, &changes).expect("written");
+        writer.commit().expect("committed");
+        writer.roll_back().expect("nothing is left open");
+        if !is_building {
+            writer.forget_unpublished(snapshot).expect("the snapshot that served for the transaction");
+        }
+    }
+
+    /// How many versions of the source began with the newest snapshot. The directories above the source do not count:
+    /// other tests at work move the times of `/tmp`.
+    pub fn begun_versions(&self) -> usize {
+        let reader = self.job().catalog().expect("the catalog");
+        let newest = reader.published().expect("snapshots").last().map(|one| one.id);
+        let mut directory = DirId(0);
+        let path = self.source.strip_prefix("/").expect("absolute");
+        for name in std::iter::once(b"".as_slice()).chain(path.iter().map(OsStrExt::as_bytes)) {
+            directory = reader.child(directory, name).expect("read").expect("a directory that is known");
+        }
+        let is_above = |id: DirId| id.0 < directory.0;
+        let rows = current_rows(&reader).into_iter().filter(|(id, _, version)| {
+            Some(version.first) == newest && !is_above(*id)
+        });
+        rows.count()
+    }
+
+    /// All snapshots that the catalog speaks of, in their order.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        let Ok(job) = Job::open(&self.open(), &Self::job_name()) else { return Vec::new() };
+        job.catalog().map_or_else(|_| Vec::new(), |reader| reader.snapshots().expect("snapshots"))
+    }
+}
+
+/// All rows of current versions, each with the directory that it stands in.
+fn current_rows(reader: &Reader) -> Vec<(DirId, Box<[u8]>, Version)> {
+    let mut directories = vec![DirId(0)];
+    let mut found = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for row in reader.current(directory).expect("a directory").iter() {
+            directories.extend(row.version.child);
+            found.push((directory, Box::from(row.name), row.version.clone()));
+        }
+    }
+    found
+}
+
+/// All that was observed of the source and is called racy, as if it were not.
+fn observations(reader: &Reader) -> Vec<(DirId, Box<[u8]>, Change)> {
+    let racy = current_rows(reader).into_iter().filter(|(_, _, version)| version.seen.racy);
+    let as_old = racy.map(|(directory, name, version)| {
+        (directory, name, Change::Seen(Seen { racy: false, ..version.seen }))
+    });
+    as_old.collect()
 }

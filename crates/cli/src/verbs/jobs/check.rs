@@ -17,11 +17,7 @@ use crate::{locate, thoroughness};
 /// Explains the configuration; sources that are not there make it wrong.
 pub fn check(config: &Config, global: &Global, output: &Output) -> Exit {
     let repository = Place::of(config, global);
-    let jobs: Vec<Explained<'_>> = config
-        .jobs
-        .iter()
-        .map(|(name, job)| Explained::new(name, job))
-        .collect();
+    let jobs: Vec<Explained<'_>> = config.jobs.iter().map(|(name, job)| Explained::new(name, job)).collect();
     let missing: usize = jobs.iter().map(Explained::missing).sum();
     if output.is_json() {
         output.json(&Document::new(config, &repository, &jobs));
@@ -29,11 +25,7 @@ pub fn check(config: &Config, global: &Global, output: &Output) -> Exit {
         print(config, &repository, &jobs, output);
         output.report(verdict(&repository, missing));
     }
-    if missing > 0 || repository.path.is_none() {
-        Exit::Usage
-    } else {
-        Exit::Done
-    }
+    if missing > 0 || repository.path.is_none() { Exit::Usage } else { Exit::Done }
 }
 
 fn verdict(repository: &Place, missing: usize) -> String {
@@ -51,29 +43,13 @@ fn print(config: &Config, repository: &Place, jobs: &[Explained<'_>], output: &O
     let path = |path: &Path| output.name(path.as_os_str().as_bytes());
     output.line([b"configuration ".as_slice(), &path(&config.file)].concat());
     let place = repository.path.as_deref().map(path).unwrap_or_default();
-    output.line(
-        [
-            b"repository ".as_slice(),
-            &place,
-            b" (",
-            repository.state.as_bytes(),
-            b")",
-        ]
-        .concat(),
-    );
+    output.line([b"repository ".as_slice(), &place, b" (", repository.state.as_bytes(), b")"].concat());
     for job in jobs {
         output.line("");
         output.line(format!("job {}", job.name));
         for source in &job.sources {
             let state = if source.exists { "" } else { " (not there)" };
-            output.line(
-                [
-                    b"  backs up ".as_slice(),
-                    &path(source.at),
-                    state.as_bytes(),
-                ]
-                .concat(),
-            );
+            output.line([b"  backs up ".as_slice(), &path(source.at), state.as_bytes()].concat());
         }
         for words in job.words() {
             output.line(format!("  {words}"));
@@ -91,19 +67,13 @@ struct Place {
 impl Place {
     fn of(config: &Config, global: &Global) -> Self {
         let Ok(path) = locate::repository_path(global, Some(config)) else {
-            return Self {
-                path: None,
-                state: "not named".to_owned(),
-            };
+            return Self { path: None, state: "not named".to_owned() };
         };
         let state = match Repository::open(&path) {
             Ok(_) => "found".to_owned(),
             Err(error) => error.to_string(),
         };
-        Self {
-            path: Some(path),
-            state,
-        }
+        Self { path: Some(path), state }
     }
 }
 
@@ -122,17 +92,8 @@ struct Source<'a> {
 impl<'a> Explained<'a> {
     fn new(name: &'a JobName, job: &'a Job) -> Self {
         let sources = job.sources.iter();
-        let sources = sources
-            .map(|at| Source {
-                at,
-                exists: at.symlink_metadata().is_ok(),
-            })
-            .collect();
-        Self {
-            name,
-            sources,
-            settings: &job.settings,
-        }
+        let sources = sources.map(|at| Source { at, exists: at.symlink_metadata().is_ok() }).collect();
+        Self { name, sources, settings: &job.settings }
     }
 
     fn missing(&self) -> usize {
@@ -142,36 +103,23 @@ impl<'a> Explained<'a> {
     fn words(&self) -> Vec<String> {
         let rules = &self.settings.rules;
         let mut words: Vec<String> = Vec::new();
-        words.extend(
-            rules
-                .exclude
-                .iter()
-                .map(|pattern| match pattern.strip_prefix('!') {
-                    Some(pattern) => format!("but keeps what matches {pattern}"),
-                    None => format!("leaves out what matches {pattern}"),
-                }),
-        );
+        words.extend(rules.exclude.iter().map(|pattern| match pattern.strip_prefix('!') {
+            Some(pattern) => format!("but keeps what matches {pattern}"),
+            None => format!("leaves out what matches {pattern}"),
+        }));
         let present = rules.exclude_if_present.iter();
-        words.extend(
-            present.map(|file| format!("leaves out what is in directories that hold {file}")),
-        );
+        words.extend(present.map(|file| format!("leaves out what is in directories that hold {file}")));
         if rules.exclude_caches {
             words.push("leaves out what is in directories that hold a CACHEDIR.TAG".to_owned());
         }
         if let Some(limit) = rules.exclude_larger_than {
-            words.push(format!(
-                "leaves out files larger than {}",
-                size::bytes(limit)
-            ));
+            words.push(format!("leaves out files larger than {}", size::bytes(limit)));
         }
         words.push(match self.settings.one_file_system {
             true => "leaves out other filesystems mounted inside a source".to_owned(),
             false => "enters other filesystems mounted inside a source".to_owned(),
         });
-        words.push(format!(
-            "checks {}",
-            thoroughness::words(self.settings.validate)
-        ));
+        words.push(format!("checks {}", thoroughness::words(self.settings.validate)));
         words.push(match &self.settings.keep {
             Some(keep) => format!("keeps {}", keep.words().join(", ")),
             None => "keeps all snapshots".to_owned(),
@@ -211,10 +159,7 @@ impl<'a> Document<'a> {
     fn new(config: &Config, repository: &'a Place, jobs: &'a [Explained<'a>]) -> Self {
         Self {
             config: config.file.display().to_string(),
-            repository: repository
-                .path
-                .as_ref()
-                .map(|path| path.display().to_string()),
+            repository: repository.path.as_ref().map(|path| path.display().to_string()),
             repository_state: &repository.state,
             jobs: jobs.iter().map(JobElement::new).collect(),
         }
@@ -236,12 +181,7 @@ impl<'a> JobElement<'a> {
             exclude_caches: rules.exclude_caches,
             exclude_larger_than: rules.exclude_larger_than,
             one_file_system: job.settings.one_file_system,
-            keep: job
-                .settings
-                .keep
-                .as_ref()
-                .map(Keep::words)
-                .unwrap_or_default(),
+            keep: job.settings.keep.as_ref().map(Keep::words).unwrap_or_default(),
         }
     }
 }

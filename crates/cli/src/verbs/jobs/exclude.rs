@@ -49,25 +49,14 @@ impl Answer {
     fn of(path: &Path, job: &Job) -> Result<Self, Failure> {
         if !job.sources.iter().any(|source| path.starts_with(source)) {
             let because = "it is in none of the sources".to_owned();
-            return Ok(Self {
-                included: false,
-                because,
-                at: None,
-            });
+            return Ok(Self { included: false, because, at: None });
         }
-        let rules =
-            Rules::new(&job.settings.rules).map_err(|error| Failure::usage(error.to_string()))?;
+        let rules = Rules::new(&job.settings.rules).map_err(|error| Failure::usage(error.to_string()))?;
         Ok(match rules.explain(path) {
-            Verdict::Included { because } => Self {
-                included: true,
-                because,
-                at: None,
-            },
-            Verdict::Excluded { because, at } => Self {
-                included: false,
-                because,
-                at: (at != path).then_some(at),
-            },
+            Verdict::Included { because } => Self { included: true, because, at: None },
+            Verdict::Excluded { because, at } => {
+                Self { included: false, because, at: (at != path).then_some(at) }
+            }
         })
     }
 

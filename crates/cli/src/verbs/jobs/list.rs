@@ -74,12 +74,7 @@ impl Row {
         repository: Option<&Repository>,
     ) -> (Self, Option<Failure>) {
         let configured = config.is_some_and(|config| config.jobs.contains_key(&name));
-        let mut row = Self {
-            name,
-            configured,
-            snapshots: None,
-            latest: None,
-        };
+        let mut row = Self { name, configured, snapshots: None, latest: None };
         let Some(repository) = repository else {
             return (row, None);
         };
@@ -108,18 +103,12 @@ fn print(rows: &[Row], output: &Output) {
             row.name.as_str().to_owned(),
             if row.configured { "yes" } else { "no" }.to_owned(),
             row.snapshots.map_or_else(|| "?".to_owned(), count),
-            row.latest
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |(name, _)| name.clone()),
-            row.latest
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |(_, time)| table::local_time(*time)),
+            row.latest.as_ref().map_or_else(|| "-".to_owned(), |(name, _)| name.clone()),
+            row.latest.as_ref().map_or_else(|| "-".to_owned(), |(_, time)| table::local_time(*time)),
         ]
     });
     let headings = ["job", "configured", ">snapshots", "latest", "time"];
-    table::table(&headings, cells)
-        .into_iter()
-        .for_each(|line| output.line(line));
+    table::table(&headings, cells).into_iter().for_each(|line| output.line(line));
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,14 @@
+//! The binary as a user meets it: exit codes, messages, results.
+
+#![expect(clippy::disallowed_methods, reason = "a test makes its own tree, where nobody else is at work")]
+
+mod backup;
+mod configuration;
+mod help;
+mod interruption;
+mod pipes;
+mod reading;
+mod restore;
+mod stage;
+mod usage;
+mod verify;
