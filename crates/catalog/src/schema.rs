@@ -91,16 +91,45 @@ pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, CatalogError> 
 /// Opens the catalog for reading only.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, CatalogError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = match Connection::open_with_flags(path, flags) {
-        Ok(connection) => connection,
-        // On a filesystem mounted read-only the write-ahead log cannot be joined, only looked past.
-        Err(_) => Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).doing("open")?,
-    };
-    connection
-        .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA busy_timeout = 10000;")
-        .doing("set up")?;
-    check_version(&connection, path)?;
+    let shared = Connection::open_with_flags(path, flags).doing("open").and_then(|connection| {
+        set_up_reading(&connection, path)?;
+        Ok(connection)
+    });
+    match shared {
+        Err(CatalogError::Sql { source, .. }) if is_read_only(&source) => open_immutable(path),
+        other => other,
+    }
+}
+
+/// Opens a catalog on a filesystem mounted read-only, where the write-ahead log cannot be joined: whoever
+/// wrote last has folded it into the file, unless it died.
+fn open_immutable(path: &Path) -> Result<Connection, CatalogError> {
+    let mut uri = String::from("file:");
+    for byte in linksnap_inode::dir::path_bytes(path) {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
+                uri.push(char::from(*byte));
+            }
+            byte => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags).doing("open")?;
+    set_up_reading(&connection, path)?;
     Ok(connection)
+}
+
+fn is_read_only(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly))
+}
+
+fn set_up_reading(connection: &Connection, path: &Path) -> Result<(), CatalogError> {
+    let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA busy_timeout = 10000;";
+    connection.execute_batch(pragmas).doing("set up")?;
+    check_version(connection, path)?;
+    Ok(())
 }
 
 fn version_of(connection: &Connection) -> Result<i64, CatalogError> {

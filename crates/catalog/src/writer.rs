@@ -261,13 +261,14 @@ impl Writer {
         Ok(Some(id))
     }
 
-    /// Marks the snapshot as complete, validated and on disk under the name it is to bear, and commits.
+    /// Marks the snapshot as complete, validated and on disk under the name it is to bear, with the time of
+    /// that name in seconds since 1970, and commits.
     ///
     /// The caller has synced the filesystem since the last byte of the snapshot was written.
     pub fn stage(
         &mut self,
         snapshot: SnapshotId,
-        name: &str,
+        (name, time): (&str, i64),
         totals: &Totals,
         problems: &[PathProblem],
     ) -> Result<(), CatalogError> {
@@ -281,7 +282,7 @@ impl Writer {
         self.execute(
             "UPDATE snapshot SET name = ?2, state = 'staged', files = ?3, directories = ?4, \
              symlinks = ?5, specials = ?6, source_bytes = ?7, added_bytes = ?8, problems = ?9, \
-             warnings = ?10 WHERE id = ?1",
+             warnings = ?10, time = ?11 WHERE id = ?1",
             rusqlite::params![
                 snapshot.0,
                 name,
@@ -293,6 +294,7 @@ impl Writer {
                 totals.added_bytes.cast_signed(),
                 totals.problems.cast_signed(),
                 totals.warnings.cast_signed(),
+                time,
             ],
         )?;
         self.end()
@@ -304,14 +306,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives a staged snapshot another name, in a transaction of its own: the first one was taken.
-    pub fn rename(&mut self, snapshot: SnapshotId, name: &str) -> Result<(), CatalogError> {
-        self.execute("UPDATE snapshot SET name = ?2 WHERE id = ?1", (snapshot.0, name))?;
+    /// Gives a staged snapshot another name and time, in a transaction of its own: the first name was taken.
+    pub fn rename(&mut self, snapshot: SnapshotId, (name, time): (&str, i64)) -> Result<(), CatalogError> {
+        self.execute("UPDATE snapshot SET name = ?2, time = ?3 WHERE id = ?1", (snapshot.0, name, time))?;
         Ok(())
     }
 
     /// Forgets a snapshot that is not published and all that it changed, in a transaction of its own.
+    ///
+    /// What was written since the last commit is taken back.
     pub fn forget_unpublished(&mut self, snapshot: SnapshotId) -> Result<(), CatalogError> {
+        if !self.connection.is_autocommit() {
+            self.roll_back()?;
+        }
         self.begin()?;
         self.execute("DELETE FROM version WHERE first = ?1", [snapshot.0])?;
         self.execute("UPDATE version SET last = ?2 WHERE last = ?1", (snapshot.0, CURRENT))?;

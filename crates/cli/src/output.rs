@@ -181,6 +181,11 @@ impl Output {
         }
     }
 
+    /// Can nothing more be written, so that going on would be for nobody?
+    pub fn is_closed(&self) -> bool {
+        self.sink().broken.is_some()
+    }
+
     /// Writes what is still held back. A result that could not be written is a problem of a command that else was done.
     pub fn finish(&self, exit: Exit) -> Exit {
         let mut sink = self.sink();

@@ -23,7 +23,9 @@ impl SnapshotName {
         (SnapshotName::at(name.seconds()?)? == name).then_some(name)
     }
 
-    fn seconds(&self) -> Option<i64> {
+    /// Its time in seconds since 1970.
+    #[must_use]
+    pub fn seconds(&self) -> Option<i64> {
         let civil = jiff::civil::DateTime::strptime(FORMAT, &self.0).ok()?;
         Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
     }

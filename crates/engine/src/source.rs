@@ -128,12 +128,12 @@ impl Sources {
 
     /// Looks at every source before anything is done: it must be there, outside the repository, reached
     /// without symbolic links, and no pseudo filesystem.
-    pub fn check(&self, root: &DirFd, repository: &Stat) -> Result<(), SourceError> {
+    pub fn check(&self, root: &DirFd, repository: Option<&Stat>) -> Result<(), SourceError> {
         self.paths.iter().try_for_each(|source| check(root, source, repository))
     }
 }
 
-fn check(root: &DirFd, source: &[u8], repository: &Stat) -> Result<(), SourceError> {
+fn check(root: &DirFd, source: &[u8], repository: Option<&Stat>) -> Result<(), SourceError> {
     let full = path::as_path(&path::absolute(source)).to_path_buf();
     let mut dir = root.reopen().map_err(|fault| fault.at("/"))?;
     let mut reached = Vec::new();
@@ -148,7 +148,7 @@ fn check(root: &DirFd, source: &[u8], repository: &Stat) -> Result<(), SourceErr
             Err(fault) => return Err(fault.at(here()).into()),
         };
         if stat.kind == Kind::Directory {
-            if stat.identity() == repository.identity() {
+            if repository.is_some_and(|repository| repository.identity() == stat.identity()) {
                 return Err(SourceError::InsideRepository { path: full });
             }
             dir = dir.open_dir(name).map_err(|fault| fault.at(here()))?;

@@ -18,6 +18,8 @@
 //! }
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "tests are steered by the environment")]
+
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};

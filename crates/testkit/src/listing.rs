@@ -93,15 +93,9 @@ pub struct Compare {
 
 impl Compare {
     /// Names, bytes, metadata and hard-link groups: the promise of a copy.
-    pub const COPY: Compare = Compare {
-        hard_links: true,
-        inodes: false,
-    };
+    pub const COPY: Compare = Compare { hard_links: true, inodes: false };
     /// All of it, inode numbers too: the promise of a tree that nobody touched.
-    pub const UNTOUCHED: Compare = Compare {
-        hard_links: true,
-        inodes: true,
-    };
+    pub const UNTOUCHED: Compare = Compare { hard_links: true, inodes: true };
 }
 
 /// The entries of a tree by their path from the root, which itself is the empty path.
@@ -124,15 +118,9 @@ impl Listing {
         listing
     }
 
-    fn read_directory(
-        &mut self,
-        root: &Path,
-        path: &Path,
-        below: &mut Vec<PathBuf>,
-    ) -> io::Result<()> {
+    fn read_directory(&mut self, root: &Path, path: &Path, below: &mut Vec<PathBuf>) -> io::Result<()> {
         let directory = Place::find(root, path, place::Parents::Need)?;
-        self.entries
-            .insert(path.to_path_buf(), read_entry(&directory)?);
+        self.entries.insert(path.to_path_buf(), read_entry(&directory)?);
         for child in directory.children()? {
             let path = path.join(child.name());
             let entry = read_entry(&child)?;
@@ -153,16 +141,12 @@ impl Listing {
     pub fn inode(&self, path: impl AsRef<Path>) -> u64 {
         let path = path.as_ref();
         let entry = self.get(path);
-        entry
-            .unwrap_or_else(|| panic!("no {path:?} in the listing"))
-            .inode
+        entry.unwrap_or_else(|| panic!("no {path:?} in the listing")).inode
     }
 
     /// All paths and entries, parents before their children.
     pub fn iter(&self) -> impl Iterator<Item = (&Path, &Entry)> {
-        self.entries
-            .iter()
-            .map(|(path, entry)| (path.as_path(), entry))
+        self.entries.iter().map(|(path, entry)| (path.as_path(), entry))
     }
 
     /// The sub-tree at `path`, as if read with `path` as its root; empty if there is none.
@@ -171,9 +155,7 @@ impl Listing {
             let rest = full.strip_prefix(path.as_ref()).ok()?;
             Some((rest.to_path_buf(), entry.clone()))
         };
-        Listing {
-            entries: self.entries.iter().filter_map(rebased).collect(),
-        }
+        Listing { entries: self.entries.iter().filter_map(rebased).collect() }
     }
 
     /// This listing less `path` and all below it.
@@ -189,10 +171,7 @@ impl Listing {
             let twin = other.get(path).map(|twin| (twin.device, twin.inode));
             entry.kind != Kind::Directory && twin == Some((entry.device, entry.inode))
         };
-        self.iter()
-            .filter(|(path, entry)| shared(path, entry))
-            .map(|(path, _)| path.to_path_buf())
-            .collect()
+        self.iter().filter(|(path, entry)| shared(path, entry)).map(|(path, _)| path.to_path_buf()).collect()
     }
 
     /// The groups of two or more names in this tree that are hard links of each other.
@@ -202,10 +181,7 @@ impl Listing {
             let group = groups.entry((entry.device, entry.inode)).or_default();
             group.insert(path.to_path_buf());
         }
-        groups
-            .into_values()
-            .filter(|names| names.len() > 1)
-            .collect()
+        groups.into_values().filter(|names| names.len() > 1).collect()
     }
 
     /// What differs from `other`, a line each, for people to read; empty if nothing does. Link counts and the sizes of
@@ -223,8 +199,7 @@ impl Listing {
         }
         if what.hard_links {
             let (left, right) = (self.hard_links(), other.hard_links());
-            let only =
-                |side, group| format!("hard links of each other only in the {side}: {group:?}");
+            let only = |side, group| format!("hard links of each other only in the {side}: {group:?}");
             lines.extend(left.difference(&right).map(|group| only("left", group)));
             lines.extend(right.difference(&left).map(|group| only("right", group)));
         }
@@ -245,15 +220,9 @@ fn read_entry(place: &Place) -> io::Result<Entry> {
         size: (kind == Kind::File).then_some(size),
         mtime: place::mtime(&stat),
         rdev: if is_device { stat.st_rdev } else { 0 },
-        target: (kind == Kind::Symlink)
-            .then(|| place.target())
-            .transpose()?,
+        target: (kind == Kind::Symlink).then(|| place.target()).transpose()?,
         xattrs: readable(place.xattrs())?.unwrap_or_default(),
-        content: if kind == Kind::File {
-            hash(place)?
-        } else {
-            None
-        },
+        content: if kind == Kind::File { hash(place)? } else { None },
         device: stat.st_dev,
         inode: stat.st_ino,
         nlink: link_count(&stat),
@@ -269,10 +238,7 @@ fn hash(place: &Place) -> io::Result<Option<blake3::Hash>> {
     Ok(Some(hasher.finalize()))
 }
 
-#[allow(
-    clippy::useless_conversion,
-    reason = "not everywhere is the count an u64 already"
-)]
+#[allow(clippy::useless_conversion, reason = "not everywhere is the count an u64 already")]
 fn link_count(stat: &Stat) -> u64 {
     stat.st_nlink.into()
 }
@@ -304,16 +270,9 @@ fn diff_entry(path: &Path, left: &Entry, right: &Entry, what: Compare, lines: &m
         field("target", &left.target, &right.target),
         field("content", &left.content, &right.content),
         diff_xattrs(&left.xattrs, &right.xattrs),
-        (what.inodes)
-            .then(|| field("inode", &left.inode, &right.inode))
-            .flatten(),
+        (what.inodes).then(|| field("inode", &left.inode, &right.inode)).flatten(),
     ];
-    lines.extend(
-        fields
-            .into_iter()
-            .flatten()
-            .map(|field| format!("{path:?}: {field}")),
-    );
+    lines.extend(fields.into_iter().flatten().map(|field| format!("{path:?}: {field}")));
 }
 
 fn diff_xattrs(left: &Xattrs, right: &Xattrs) -> Option<String> {

@@ -172,14 +172,7 @@ impl LoopFs {
 
     fn copy_image(&self) -> Result<(), String> {
         let args = [self.image(), self.image_at_shutdown()];
-        run(
-            "cp",
-            &[
-                OsStr::new("--sparse=always"),
-                args[0].as_os_str(),
-                args[1].as_os_str(),
-            ],
-        )
+        run("cp", &[OsStr::new("--sparse=always"), args[0].as_os_str(), args[1].as_os_str()])
     }
 
     fn make(&self, mkfs: &str, mib: u64, extra_args: &[&str]) {

@@ -15,11 +15,7 @@ use crate::place::{self, Parents, Place};
 /// Copies the directory `from` and all below it to `to`, which must not exist yet or be an empty directory without
 /// extended attributes. Needs root for foreign owners and for devices. Panics if something cannot be copied.
 pub fn copy_tree(from: &Path, to: &Path) {
-    let mut copy = Copy {
-        from,
-        to,
-        first_names: HashMap::new(),
-    };
+    let mut copy = Copy { from, to, first_names: HashMap::new() };
     make_root(to).unwrap_or_else(|error| panic!("cannot make {to:?}: {error}"));
     let mut directories = vec![PathBuf::new()];
     let mut next = 0;

@@ -13,18 +13,15 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid,
-    XattrFlags,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
 };
 use rustix::io::Errno;
 
 /// Names of extended attributes and their values.
 pub(crate) type Xattrs = BTreeMap<OsString, Vec<u8>>;
 
-const OPEN_DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const OPEN_DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The type of `stat`, as rustix names it.
 pub(crate) fn file_type(stat: &Stat) -> FileType {
@@ -63,10 +60,7 @@ impl Place {
     pub(crate) fn root(root: &Path) -> io::Result<Place> {
         let flags = OPEN_DIRECTORY.difference(OFlags::NOFOLLOW);
         let directory = rustix::fs::openat(CWD, root, flags, Mode::empty())?;
-        Ok(Place {
-            directory: Rc::new(directory),
-            name: OsString::from("."),
-        })
+        Ok(Place { directory: Rc::new(directory), name: OsString::from(".") })
     }
 
     /// The place of `path`, relative to `root` and made of plain names. What is there, if anything, is not looked at.
@@ -105,10 +99,7 @@ impl Place {
 
     fn children_named(&self, names: impl Iterator<Item = OsString>) -> io::Result<Vec<Place>> {
         let directory = Rc::new(self.open(OPEN_DIRECTORY)?);
-        let place = |name| Place {
-            directory: Rc::clone(&directory),
-            name,
-        };
+        let place = |name| Place { directory: Rc::clone(&directory), name };
         Ok(names.map(place).collect())
     }
 
@@ -120,20 +111,13 @@ impl Place {
     /// A path to this place for calls that know no directory descriptor. Only the last component can be a link.
     pub(crate) fn proc_path(&self) -> PathBuf {
         let descriptor = self.directory.as_raw_fd();
-        Path::new("/proc/self/fd")
-            .join(descriptor.to_string())
-            .join(&self.name)
+        Path::new("/proc/self/fd").join(descriptor.to_string()).join(&self.name)
     }
 
     fn open(&self, flags: OFlags) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o600);
-        Ok(rustix::fs::openat(
-            &*self.directory,
-            &self.name,
-            flags,
-            mode,
-        )?)
+        Ok(rustix::fs::openat(&*self.directory, &self.name, flags, mode)?)
     }
 
     /// Opens the regular file here.
@@ -184,22 +168,11 @@ impl Place {
     /// Gives what is here a second name at `new`.
     pub(crate) fn link_to(&self, new: &Place) -> io::Result<()> {
         let flags = AtFlags::empty();
-        Ok(rustix::fs::linkat(
-            &*self.directory,
-            &self.name,
-            &*new.directory,
-            &new.name,
-            flags,
-        )?)
+        Ok(rustix::fs::linkat(&*self.directory, &self.name, &*new.directory, &new.name, flags)?)
     }
 
     pub(crate) fn rename_to(&self, new: &Place) -> io::Result<()> {
-        Ok(rustix::fs::renameat(
-            &*self.directory,
-            &self.name,
-            &*new.directory,
-            &new.name,
-        )?)
+        Ok(rustix::fs::renameat(&*self.directory, &self.name, &*new.directory, &new.name)?)
     }
 
     /// Removes what is here, with all below it; nothing here is no error.
@@ -224,12 +197,7 @@ impl Place {
         }
         let mode = Mode::from_raw_mode(mode);
         let flags = AtFlags::empty();
-        Ok(rustix::fs::chmodat(
-            &*self.directory,
-            &self.name,
-            mode,
-            flags,
-        )?)
+        Ok(rustix::fs::chmodat(&*self.directory, &self.name, mode, flags)?)
     }
 
     pub(crate) fn set_owner(&self, uid: u32, gid: u32) -> io::Result<()> {
@@ -245,21 +213,10 @@ impl Place {
     /// Sets the modification time and leaves the access time.
     pub(crate) fn set_mtime(&self, (seconds, nanoseconds): (i64, u32)) -> io::Result<()> {
         let times = Timestamps {
-            last_access: Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_OMIT,
-            },
-            last_modification: Timespec {
-                tv_sec: seconds,
-                tv_nsec: nanoseconds.into(),
-            },
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() },
         };
-        Ok(rustix::fs::utimensat(
-            &*self.directory,
-            &self.name,
-            &times,
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?)
+        Ok(rustix::fs::utimensat(&*self.directory, &self.name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     /// All extended attributes; none where the filesystem has none.
@@ -272,9 +229,7 @@ impl Place {
             length => length?,
         };
         let list = buffer[..length].to_vec();
-        let names = list
-            .split(|&byte| byte == 0)
-            .filter(|name| !name.is_empty());
+        let names = list.split(|&byte| byte == 0).filter(|name| !name.is_empty());
         names
             .map(|name| {
                 let length = rustix::fs::lgetxattr(&path, name, &mut buffer[..])?;

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** with `LINKSNAP_REQUIRE_SYSTEM_TESTS=1` no test passes by being skipped.
 
+#![expect(clippy::disallowed_methods, reason = "tests are steered by the environment")]
+
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write;
@@ -63,6 +65,5 @@ pub fn has_tool(name: &str) -> bool {
 }
 
 fn is_executable(path: &OsStr) -> bool {
-    std::fs::metadata(path)
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

@@ -44,10 +44,7 @@ impl TreeBuilder {
     }
 
     /// Does one edit; for what has no method of its own.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a step reads best with the edit written in it"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "a step reads best with the edit written in it")]
     pub fn edit(self, edit: Edit) -> TreeBuilder {
         let done = try_apply(&self.root, &edit);
         done.unwrap_or_else(|error| panic!("{edit:?} in {:?}: {error}", self.root));

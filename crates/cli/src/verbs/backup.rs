@@ -20,14 +20,13 @@ pub fn backup(args: &BackupArgs, global: &Global, output: &Output) -> Result<Exi
     let config = Config::find(global.config.as_deref())?;
     let targets = targets(args, global, config.as_ref())?;
     let repository = open(args, global, config.as_ref(), output)?;
-    let Some(repository) = repository else {
+    if repository.is_none() {
         output.remark("dry run: the repository would be made, and everything copied into it");
-        return Ok(Exit::Done);
-    };
+    }
     listen()?;
     let mut worst = Exit::Done;
     for target in &targets {
-        let exit = run(target, args, &repository, output).or_else(|failure| match targets.len() {
+        let exit = run(target, args, repository.as_ref(), output).or_else(|failure| match targets.len() {
             1 => Err(failure),
             _ => {
                 let failure = failure.of_job(target.job.as_str());
@@ -89,7 +88,7 @@ fn open(
 fn run(
     target: &Target,
     args: &BackupArgs,
-    repository: &Repository,
+    repository: Option<&Repository>,
     output: &Output,
 ) -> Result<Exit, Failure> {
     let now = clock::now()?;
@@ -103,11 +102,12 @@ fn run(
         holder: environment::holder("backup", now),
     };
     let watcher = Watcher::new(output, target.job.as_str(), "starting");
-    let summary = if args.dry_run {
-        let mut step = |step: &PlannedStep| show(step, output, &watcher);
-        engine::preview(repository, &target.job, &options, &mut step, &watcher)?
-    } else {
-        engine::backup(repository, &target.job, &options, &watcher)?
+    let summary = match repository.filter(|_| !args.dry_run) {
+        Some(repository) => engine::backup(repository, &target.job, &options, &watcher)?,
+        None => {
+            let mut step = |step: &PlannedStep| show(step, output, &watcher);
+            engine::preview(repository, &target.job, &options, &mut step, &watcher)?
+        }
     };
     watcher.end();
     let elapsed = watcher.elapsed();

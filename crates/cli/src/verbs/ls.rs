@@ -1,6 +1,7 @@
 //! `ls`: what is in a snapshot, as it was in the source.
 
 use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 
 use linksnap_engine::verbs::ls::{self as engine, ListedEntry, LsOptions};
@@ -31,6 +32,7 @@ pub fn ls(args: &LsArgs, global: &Global, output: &Output) -> Result<Exit, Failu
         } else {
             output.line(output.name(&entry.path));
         }
+        if output.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     if output.is_json() {
         output.json_end(is_first);

@@ -178,7 +178,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
         if step.known.current().is_some() {
             hands.change(self.id, step.name, Change::Gone);
         }
-        if step.known.basis.is_some() {
+        if step.known.basis.is_some_and(|version| version.child.is_none()) {
             hands.counts.removed += 1;
         }
         self.forget_subtree(step.known, hands)
@@ -470,7 +470,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 (_, Some(_)) => counts.changed += 1,
                 (_, None) => counts.added += 1,
             }
-        } else if step.known.basis.is_some() {
+        } else if step.known.basis.is_some_and(|version| version.child.is_none()) {
             counts.removed += 1;
         }
         let replaces = step.known.current().is_some();

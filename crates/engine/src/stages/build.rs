@@ -90,19 +90,19 @@ pub fn build<T: Tree>(
     run: &Run<'_>,
     tree: &T,
     hands: &mut Hands,
-    task: Task,
+    task: &Task,
     queue: &Queue<Task>,
 ) -> Result<(), RunError> {
     run.progress.enter(&task.path);
     run.pause(hands)?;
-    let opened = match open(run, tree, &task) {
+    let opened = match open(run, tree, task) {
         Ok(opened) => opened,
         Err(fault) => {
-            lose(run, &task, fault, hands)?;
+            lose(run, task, fault, hands)?;
             return finish(run, hands);
         }
     };
-    let children = fill(run, &task, opened, hands)?;
+    let children = fill(run, task, opened, hands)?;
     run.progress.add_directory();
     finish(run, hands)?;
     // Only now: the writer must know of a directory before another worker's rows can stand in it.
@@ -207,11 +207,6 @@ fn record(
     let as_basis = known.basis.map(same).transpose()?;
     let as_current = known.current().map(same).transpose()?;
     hands.counts.add_entry(stat);
-    match as_basis {
-        Some(true) => hands.counts.unchanged += 1,
-        Some(false) => hands.counts.changed += 1,
-        None => hands.counts.added += 1,
-    }
     let change = match (as_current, as_basis) {
         (Some(true), _) => return Ok(()),
         (_, Some(true)) => Change::Restored,
@@ -278,7 +273,6 @@ fn lose(run: &Run<'_>, task: &Task, fault: Fault, hands: &mut Hands) -> Result<(
     let known = task.known();
     if let Some(version) = known.current() {
         hands.change(task.parent.id, name, Change::Gone);
-        hands.counts.removed += u64::from(known.basis.is_some());
         if let Some(child) = version.child {
             run.forget_below(child, hands)?;
         }

@@ -274,3 +274,6 @@ fn difference(stat: &Stat, version: &Version) -> Option<Reason> {
 fn may_be_same(reason: Reason) -> bool {
     matches!(reason, Reason::InodeTouched | Reason::OtherInode | Reason::Racy)
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,8 @@ pub fn publish(
     monitor.reached(Phase::Sync);
     sync_all(job, sync)?;
     monitor.reached(Phase::Stage);
-    writer.stage(staged.id, staged.name.as_str(), staged.totals, staged.problems)?;
+    let time = staged.name.seconds().unwrap_or_default();
+    writer.stage(staged.id, (staged.name.as_str(), time), staged.totals, staged.problems)?;
     finish_staged(job, writer, sync, (staged.id, staged.name), monitor)
 }
 

@@ -1,7 +1,7 @@
 //! Recover: what every writing command does first with what an earlier one left.
 
 use linksnap_catalog::{Snapshot, State, Writer};
-use linksnap_inode::{DirFd, Errno, Fault};
+use linksnap_inode::{DirFd, Errno, Fault, Kind};
 
 use crate::job::Job;
 use crate::layout;
@@ -46,23 +46,53 @@ fn finish_one(
     recovered: &mut Recovered,
 ) -> Result<(), PublishError> {
     let name = SnapshotName::parse(&snapshot.name).ok_or(PublishError::Time(snapshot.time))?;
-    let exists = |dir: &DirFd, name: &[u8]| match dir.stat_entry(name) {
-        Ok(_) => Ok(true),
-        Err(fault) if fault.is(Errno::NOENT) => Ok(false),
-        Err(fault) => Err(fault),
-    };
     let at = |fault: Fault| fault.at(job.path());
-    if exists(job.dir(), name.as_str().as_bytes()).map_err(at)? {
-        publish::finish_renamed(job, writer, (snapshot.id, &name), monitor)?;
-        recovered.published = Some(snapshot.name);
-    } else if exists(job.workshop(), layout::STAGING).map_err(at)? {
-        publish::finish_staged(job, writer, sync, (snapshot.id, &name), monitor)?;
-        recovered.published = Some(snapshot.name);
-    } else {
+    let in_staging = kind_of(job.workshop(), layout::STAGING).map_err(at)? == Some(Kind::Directory);
+    let bears_name = kind_of(job.dir(), name.as_str().as_bytes()).map_err(at)?;
+    match (in_staging, bears_name) {
+        (true, None) => publish::finish_staged(job, writer, sync, (snapshot.id, &name), monitor)?,
+        (true, Some(_)) => {
+            // The rename takes staging away: what bears the name is somebody else's.
+            let taken: Vec<String> = writer.snapshots()?.into_iter().map(|one| one.name).collect();
+            let name = publish::free_name(job, &taken, snapshot.time)?;
+            writer.rename(snapshot.id, (name.as_str(), name.seconds().unwrap_or_default()))?;
+            publish::finish_staged(job, writer, sync, (snapshot.id, &name), monitor)?;
+            recovered.published = Some(name.as_str().to_owned());
+            return Ok(());
+        }
+        (false, Some(Kind::Directory)) => {
+            publish::finish_renamed(job, writer, (snapshot.id, &name), monitor)?;
+        }
+        (false, _) => {
+            writer.forget_unpublished(snapshot.id)?;
+            recovered.lost = Some(snapshot.name);
+            return Ok(());
+        }
+    }
+    recovered.published = Some(snapshot.name);
+    Ok(())
+}
+
+/// Forgets an unfinished snapshot whose staging tree is gone: its checkpoints vouch for inodes that are no
+/// more, and their numbers are given out again.
+pub fn forget_without_staging(job: &Job, writer: &mut Writer) -> Result<(), PublishError> {
+    let there = kind_of(job.workshop(), layout::STAGING).map_err(|fault| fault.at(job.path()))?;
+    if there == Some(Kind::Directory) {
+        return Ok(());
+    }
+    for snapshot in writer.snapshots()?.into_iter().filter(|one| one.state == State::Building) {
         writer.forget_unpublished(snapshot.id)?;
-        recovered.lost = Some(snapshot.name);
     }
     Ok(())
+}
+
+/// What a name in a directory stands for, if for anything.
+fn kind_of(dir: &DirFd, name: &[u8]) -> Result<Option<Kind>, Fault> {
+    match dir.stat_entry(name) {
+        Ok(stat) => Ok(Some(stat.kind)),
+        Err(fault) if fault.is(Errno::NOENT) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Opens the trash, which is made if missing.

@@ -95,7 +95,8 @@ pub enum Message {
     Checkpoint,
 }
 
-/// What a run counts, entries of every kind.
+/// What a run counts. `added`, `changed`, `unchanged`, `reused` and `removed` are of entries other than
+/// directories, whose times change with every name in them: the first four are all there are in the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Names of regular files in the snapshot.
@@ -315,7 +316,8 @@ impl Run<'_> {
         while let Some(directory) = directories.pop() {
             for row in hands.reader.current(directory)?.iter() {
                 hands.change(directory, row.name, Change::Gone);
-                hands.counts.removed += u64::from(row.version.first < self.building);
+                let is_leaf = row.version.child.is_none();
+                hands.counts.removed += u64::from(is_leaf && row.version.first < self.building);
                 directories.extend(row.version.child);
             }
             self.pause(hands)?;

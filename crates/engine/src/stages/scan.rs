@@ -20,7 +20,7 @@ pub struct Scope<'a> {
     /// What to do at the border of a filesystem.
     pub mounts: Mounts,
     /// The repository's own directory, which is left out of every source.
-    pub repository: Stat,
+    pub repository: Option<Stat>,
 }
 
 /// What to do where another filesystem begins.
@@ -87,7 +87,8 @@ fn counting_names<D: TreeDir>(
 }
 
 fn keep(name: &[u8], stat: Stat, path: &[u8], scope: &Scope<'_>, scanned: &mut Scanned) {
-    if stat.kind == Kind::Directory && stat.identity() == scope.repository.identity() {
+    let is_repository = |own: Stat| own.identity() == stat.identity();
+    if stat.kind == Kind::Directory && scope.repository.is_some_and(is_repository) {
         scanned.problems.push(Problem {
             kind: ProblemKind::LeftOut,
             path: path::absolute(&path::join(path, name)),

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use linksnap_catalog::{
     CatalogError, DirId, PathProblem, Reader, Rows, Snapshot, SnapshotId, State, Totals, Writer,
 };
-use linksnap_inode::{DirFd, Errno, FsError, Timestamp, clock, limits};
+use linksnap_inode::{DirFd, Errno, FsError, Kind, Timestamp, clock, limits};
 
 use crate::exclude::{RuleError, RuleOptions, Rules};
 use crate::job::{Job, JobError, JobName};
@@ -190,7 +190,7 @@ pub fn backup(
     let rules = Rules::new(&options.rules)?;
     let root = open_root()?;
     let repository_stat = stat_of(repository)?;
-    sources.check(&root, &repository_stat)?;
+    sources.check(&root, Some(&repository_stat))?;
     limits::raise_open_files();
 
     let job = Job::open_or_create(repository, job)?;
@@ -199,18 +199,19 @@ pub fn backup(
     let sync = job.dir().reopen().map_err(|fault| JobError::from(fault.at(job.path())))?;
     let mut writer = Writer::open(&job.catalog_path()).map_err(|source| job.catalog_error(source))?;
     monitor.reached(Phase::Recover);
-    let recovered = recover::finish_staged(&job, &mut writer, &sync, monitor)
-        .map_err(|source| BackupError::Publish { job: job.name().clone(), source })?;
+    let failed = |source| BackupError::Publish { job: job.name().clone(), source };
+    let recovered = recover::finish_staged(&job, &mut writer, &sync, monitor).map_err(failed)?;
+    recover::forget_without_staging(&job, &mut writer).map_err(failed)?;
 
     let scope = Scope {
         sources: &sources,
         rules: &rules,
         mounts: if options.one_file_system { Mounts::Stay } else { Mounts::Cross },
-        repository: repository_stat,
+        repository: Some(repository_stat),
     };
     let problems = Problems::default();
     let recipe = Recipe { job: &job, options, monitor, problems: &problems, recovered };
-    recipe.cook(scope, LocalTree::new(root), writer, &sync)
+    recipe.cook(scope, &LocalTree::new(root), writer, &sync)
 }
 
 fn open_root() -> Result<DirFd, BackupError> {
@@ -242,14 +243,14 @@ impl Recipe<'_> {
     fn cook(
         &self,
         scope: Scope<'_>,
-        tree: LocalTree,
+        tree: &LocalTree,
         mut writer: Writer,
         sync: &DirFd,
     ) -> Result<BackupSummary, BackupError> {
         let snapshots = writer.snapshots().map_err(|source| self.catalog_error(source))?;
         let id = writer.begin_snapshot(self.options.now).map_err(|source| self.catalog_error(source))?;
         self.monitor.reached(Phase::Build);
-        let built = self.build(scope, &tree, &mut writer, (id, &snapshots), sync);
+        let built = self.build(scope, tree, &mut writer, (id, &snapshots), sync);
         let built = match built {
             Ok(built) => built,
             Err(error) => return Err(self.give_up(error, writer, sync)),
@@ -357,7 +358,7 @@ impl Recipe<'_> {
         let catalog = self.job.catalog_path();
         let reader = Reader::open(&catalog)?;
         let published = |one: &&Snapshot| one.state == State::Published;
-        let basis = snapshots.iter().filter(published).next_back();
+        let basis = snapshots.iter().rfind(published);
         let resumes = snapshots.iter().any(|one| one.state == State::Building);
         let (staging, scaffold) = self.open_staging()?;
         let progress = Progress::default();
@@ -417,7 +418,7 @@ impl Recipe<'_> {
                 first,
                 || Hands::new(&catalog, sender.clone()),
                 |hands, task, queue| {
-                    let done = build::build(run, tree, hands, task, queue);
+                    let done = build::build(run, tree, hands, &task, queue);
                     // What was done before an interruption is worth keeping.
                     if matches!(done, Err(RunError::Interrupted)) {
                         hands.hand_over()?;
@@ -460,11 +461,20 @@ impl Recipe<'_> {
     /// Opens staging, and says whether there was one.
     fn open_staging(&self) -> Result<(DirFd, bool), RunError> {
         let workshop = self.job.workshop();
-        let was_there = match workshop.make_dir(layout::STAGING) {
-            Ok(()) => false,
-            Err(fault) if fault.is(Errno::EXIST) => true,
+        let was_there = match workshop.stat_entry(layout::STAGING) {
+            Ok(stat) if stat.kind == Kind::Directory => true,
+            Ok(stat) => {
+                let gone = recover::open_trash(self.job)
+                    .and_then(|trash| remove::discard(workshop, layout::STAGING, Some(stat.kind), &trash));
+                self.at(layout::STAGING, gone)?;
+                false
+            }
+            Err(fault) if fault.is(Errno::NOENT) => false,
             Err(fault) => return self.at(layout::STAGING, Err(fault)),
         };
+        if !was_there {
+            self.at(layout::STAGING, workshop.make_dir(layout::STAGING))?;
+        }
         let staging = self.at(layout::STAGING, workshop.open_dir(layout::STAGING))?;
         self.at(layout::STAGING, crate::stages::apply::open_up(&staging))?;
         Ok((staging, was_there))

@@ -1,5 +1,7 @@
 //! Ls: what a snapshot holds, from the catalog.
 
+use std::ops::ControlFlow;
+
 use linksnap_catalog::{CatalogError, DirId, Reader, Snapshot, Version};
 use linksnap_inode::{ContentHash, Kind, Timestamp};
 
@@ -41,6 +43,9 @@ pub struct ListedEntry {
     pub rdev: u64,
 }
 
+/// Told of every entry; says when it is enough.
+pub type Tell<'a> = &'a mut dyn FnMut(&ListedEntry) -> ControlFlow<()>;
+
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]
 pub enum LsError {
@@ -81,14 +86,10 @@ impl LsError {
 
 /// Tells the entries of a snapshot: a directory before what is in it, and of each directory what is no
 /// directory first, all in the order of their names.
-pub fn ls(
-    job: &Job,
-    snapshot: &Snapshot,
-    options: &LsOptions,
-    entry: &mut dyn FnMut(&ListedEntry),
-) -> Result<(), LsError> {
+pub fn ls(job: &Job, snapshot: &Snapshot, options: &LsOptions, entry: Tell<'_>) -> Result<(), LsError> {
     let reader = job.catalog()?;
-    let mut list = List { reader: &reader, snapshot, entry, recursive: options.recursive };
+    let recursive = options.recursive;
+    let mut list = List { reader: &reader, snapshot, entry, recursive, is_enough: false };
     let failed = |source| LsError::from(job.catalog_error(source));
     let root = [Vec::new()];
     let paths = if options.paths.is_empty() { &root[..] } else { &options.paths };
@@ -98,7 +99,10 @@ pub fn ls(
         let version = find(&reader, snapshot, &wanted).map_err(failed)?.ok_or_else(not_there)?;
         match version.child {
             Some(directory) => list.directory(&wanted, directory).map_err(failed)?,
-            None => (list.entry)(&listed(&wanted, &version)),
+            None => list.tell(&listed(&wanted, &version)),
+        }
+        if list.is_enough {
+            break;
         }
     }
     Ok(())
@@ -121,16 +125,17 @@ pub(crate) fn find(
 struct List<'a> {
     reader: &'a Reader,
     snapshot: &'a Snapshot,
-    entry: &'a mut dyn FnMut(&ListedEntry),
+    entry: Tell<'a>,
     recursive: bool,
+    is_enough: bool,
 }
 
 impl List<'_> {
     fn directory(&mut self, dir: &[u8], id: DirId) -> Result<(), CatalogError> {
         let mut waiting = vec![(dir.to_vec(), id, None)];
-        while let Some((path, id, own)) = waiting.pop() {
+        while let Some((path, id, own)) = waiting.pop().filter(|_| !self.is_enough) {
             if let Some(own) = &own {
-                (self.entry)(own);
+                self.tell(own);
             }
             let rows = self.reader.as_of(id, self.snapshot.id)?;
             let mut deeper = Vec::new();
@@ -139,13 +144,19 @@ impl List<'_> {
                 let entry = listed(&path, row.version);
                 deeper.push((path, row.version.child, entry));
             }
-            self.tell(deeper, &mut waiting);
+            self.tell_leaves(deeper, &mut waiting);
         }
         Ok(())
     }
 
+    fn tell(&mut self, entry: &ListedEntry) {
+        if !self.is_enough {
+            self.is_enough = (self.entry)(entry).is_break();
+        }
+    }
+
     /// Tells what is not to be entered, and lets the directories wait.
-    fn tell(
+    fn tell_leaves(
         &mut self,
         entries: Vec<(Vec<u8>, Option<DirId>, ListedEntry)>,
         waiting: &mut Vec<(Vec<u8>, DirId, Option<ListedEntry>)>,
@@ -153,7 +164,7 @@ impl List<'_> {
         let (directories, leaves): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|(_, child, _)| child.is_some() && self.recursive);
         for (_, _, entry) in leaves {
-            (self.entry)(&entry);
+            self.tell(&entry);
         }
         for (path, child, entry) in directories.into_iter().rev() {
             waiting.extend(child.map(|child| (path, child, Some(entry))));

@@ -138,12 +138,7 @@ impl Reckoned {
             .things
             .iter()
             .filter_map(|(path, thing)| Some((path.strip_prefix(from).ok()?, thing)))
-            .map(|(rest, thing)| {
-                (
-                    to.components().chain(rest.components()).collect(),
-                    thing.clone(),
-                )
-            })
+            .map(|(rest, thing)| (to.components().chain(rest.components()).collect(), thing.clone()))
             .collect();
         self.remove(from);
         for (path, thing) in moved {

@@ -136,10 +136,7 @@ fn arb_name(usual: &'static [&'static [u8]]) -> impl Strategy<Value = &'static [
 
 fn arb_content() -> impl Strategy<Value = Content> {
     let bytes = [&b"one"[..], b"two", b"three", b""].map(|bytes| Content::Bytes(bytes.to_vec()));
-    let long = [b'x', b'y'].map(|byte| Content::Repeated {
-        byte,
-        length: 70_000,
-    });
+    let long = [b'x', b'y'].map(|byte| Content::Repeated { byte, length: 70_000 });
     select(bytes.into_iter().chain(long).collect::<Vec<_>>())
 }
 

@@ -236,11 +236,7 @@ fn write(place: &Place, content: &Content) -> io::Result<()> {
     let is_new = place.found()?.is_none();
     let mut file = place.open_file(OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)?;
     file.write_all(&content.bytes())?;
-    if is_new {
-        place.set_mode(0o644)
-    } else {
-        Ok(())
-    }
+    if is_new { place.set_mode(0o644) } else { Ok(()) }
 }
 
 /// The new inode is made beside the old one, so that it cannot get its number.

@@ -8,11 +8,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 
 fn runner(cases: u32) -> TestRunner {
-    TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    })
+    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
 }
 
 #[test]
@@ -39,9 +35,7 @@ fn a_naive_copy_is_the_same_to_a_listing_and_to_rsync() {
 fn edits_never_leave_their_root() {
     let stays_inside = |edits: Vec<Edit>| {
         let home = tempfile::tempdir().unwrap();
-        TreeBuilder::new(home.path())
-            .file("a", "outside")
-            .dir("root/inside");
+        TreeBuilder::new(home.path()).file("a", "outside").dir("root/inside");
         let before = Listing::read(home.path()).without("root");
         apply(&home.path().join("root/inside"), &edits);
         let after = Listing::read(home.path()).without("root");
@@ -71,44 +65,24 @@ fn random_edits_leave_trees_with_all_kinds_and_with_links() {
     assert_eq!(kinds.len(), if is_root() { 6 } else { 5 }, "{kinds:?}");
     assert!(groups > 20, "only {groups} hard-link groups");
     assert!(attributes > 20, "only {attributes} entries with attributes");
-    assert!(
-        done * 4 > all * 3,
-        "only {done} of {all} edits were possible"
-    );
+    assert!(done * 4 > all * 3, "only {done} of {all} edits were possible");
 }
 
 #[test]
 fn making_takes_away_what_bore_the_name() {
     let home = tempfile::tempdir().unwrap();
-    TreeBuilder::new(home.path())
-        .file("a/b/c", "x")
-        .symlink("a", "..")
-        .dir("a")
-        .file("a", "file")
-        .fifo("a");
-    assert_eq!(
-        Listing::read(home.path()).get("a").unwrap().kind,
-        Kind::Fifo
-    );
+    TreeBuilder::new(home.path()).file("a/b/c", "x").symlink("a", "..").dir("a").file("a", "file").fifo("a");
+    assert_eq!(Listing::read(home.path()).get("a").unwrap().kind, Kind::Fifo);
 }
 
 #[test]
 fn a_write_changes_all_names_of_the_file_and_a_replacement_one() {
     let home = tempfile::tempdir().unwrap();
     let content = || Content::Bytes(b"new".to_vec());
-    let tree = TreeBuilder::new(home.path())
-        .file("a", "old")
-        .hard_link("a", "b")
-        .file("a", "now");
+    let tree = TreeBuilder::new(home.path()).file("a", "old").hard_link("a", "b").file("a", "now");
     let listing = Listing::read(home.path());
-    assert_eq!(
-        listing.get("a").unwrap().content,
-        listing.get("b").unwrap().content
-    );
-    tree.edit(Edit::Replace {
-        path: "a".into(),
-        content: content(),
-    });
+    assert_eq!(listing.get("a").unwrap().content, listing.get("b").unwrap().content);
+    tree.edit(Edit::Replace { path: "a".into(), content: content() });
     let after = Listing::read(home.path());
     assert_eq!(after.inode("b"), listing.inode("b"));
     assert_ne!(after.inode("a"), after.inode("b"));
@@ -122,18 +96,9 @@ fn a_name_below_itself_is_refused() {
     let before = Listing::read(home.path());
     let path = |path: &str| path.into();
     let refused = [
-        Edit::Rename {
-            from: path("a"),
-            to: path("a/b/c"),
-        },
-        Edit::Rename {
-            from: path("a/b"),
-            to: path("a"),
-        },
-        Edit::HardLink {
-            existing: path("a/b"),
-            path: path("a"),
-        },
+        Edit::Rename { from: path("a"), to: path("a/b/c") },
+        Edit::Rename { from: path("a/b"), to: path("a") },
+        Edit::HardLink { existing: path("a/b"), path: path("a") },
         Edit::Delete { path: path("") },
         Edit::Delete { path: path("../a") },
         Edit::Fifo { path: path("") },
@@ -141,10 +106,7 @@ fn a_name_below_itself_is_refused() {
     for edit in refused {
         assert!(try_apply(home.path(), &edit).is_err(), "{edit:?}");
     }
-    assert_eq!(
-        before.diff(&Listing::read(home.path()), Compare::UNTOUCHED),
-        [""; 0]
-    );
+    assert_eq!(before.diff(&Listing::read(home.path()), Compare::UNTOUCHED), [""; 0]);
 }
 
 #[test]
@@ -152,12 +114,8 @@ fn rsync_notices_a_nanosecond_and_a_byte() {
     skip_unless!(has_tool("rsync"), "rsync is not installed");
     let home = tempfile::tempdir().unwrap();
     let (from, to) = (home.path().join("from"), home.path().join("to"));
-    let tree = TreeBuilder::new(&from)
-        .file("a", "x")
-        .file("b", "y")
-        .mtime("a", 5, 5);
+    let tree = TreeBuilder::new(&from).file("a", "x").file("b", "y").mtime("a", 5, 5);
     naive::copy_tree(&from, &to);
-    tree.mtime("a", 5, 6)
-        .edit(Edit::RewriteKeepingMtime { path: "b".into() });
+    tree.mtime("a", 5, 6).edit(Edit::RewriteKeepingMtime { path: "b".into() });
     assert_eq!(rsync::differences(&from, &to).len(), 2);
 }

@@ -43,9 +43,7 @@ fn noticed(edits: &[Edit]) -> Vec<String> {
     let (_home, left, right) = two_samples();
     for edit in edits {
         try_apply(&right, edit).unwrap();
-        TreeBuilder::new(&right)
-            .mtime("dir", 1_700_000_000, 0)
-            .mtime("", 1_700_000_000, 0);
+        TreeBuilder::new(&right).mtime("dir", 1_700_000_000, 0).mtime("", 1_700_000_000, 0);
     }
     Listing::read(&left).diff(&Listing::read(&right), Compare::COPY)
 }
@@ -57,52 +55,25 @@ fn a_copy_has_no_differences() {
 
 #[test]
 fn each_difference_of_an_entry_is_noticed_alone() {
-    let keep = |path: &str, mtime| Edit::Mtime {
-        path: path.into(),
-        mtime,
-    };
+    let keep = |path: &str, mtime| Edit::Mtime { path: path.into(), mtime };
     let bytes = |bytes: &[u8]| Content::Bytes(bytes.to_vec());
     let same_size = Edit::RewriteKeepingMtime { path: path("file") };
-    let write = Edit::Write {
-        path: path("file"),
-        content: bytes(b""),
-    };
-    let mode = Edit::Mode {
-        path: path("file"),
-        mode: 0o4644,
-    };
+    let write = Edit::Write { path: path("file"), content: bytes(b"") };
+    let mode = Edit::Mode { path: path("file"), mode: 0o4644 };
     let (name, value) = ("user.x".into(), b"1".to_vec());
-    let xattr = Edit::SetXattr {
-        path: path("file"),
-        name,
-        value,
-    };
-    let symlink = Edit::Symlink {
-        path: path("link"),
-        target: "fil".into(),
-    };
+    let xattr = Edit::SetXattr { path: path("file"), name, value };
+    let symlink = Edit::Symlink { path: path("link"), target: "fil".into() };
     let delete = Edit::Delete { path: path("fifo") };
     let directory = Edit::Directory { path: path("new") };
-    let fifo = Edit::Fifo {
-        path: path("socket"),
-    };
+    let fifo = Edit::Fifo { path: path("socket") };
     let old = (-1, 999_999_999);
     let cases: [(Vec<Edit>, &[&str]); 9] = [
         (vec![same_size], &["\"file\": content"]),
-        (
-            vec![write, keep("file", old)],
-            &["\"file\": size", "\"file\": content"],
-        ),
+        (vec![write, keep("file", old)], &["\"file\": size", "\"file\": content"]),
         (vec![mode], &["\"file\": mode 0644 is not 4644"]),
-        (
-            vec![xattr],
-            &["\"file\": xattrs {} are not {\"user.x\": [49]}"],
-        ),
+        (vec![xattr], &["\"file\": xattrs {} are not {\"user.x\": [49]}"]),
         (vec![keep("file", (-1, 999_999_998))], &["\"file\": mtime"]),
-        (
-            vec![symlink, keep("link", (4_102_444_800, 1))],
-            &["\"link\": target"],
-        ),
+        (vec![symlink, keep("link", (4_102_444_800, 1))], &["\"link\": target"]),
         (vec![delete], &["\"fifo\": only in the left"]),
         (vec![directory], &["\"new\": only in the right"]),
         (vec![fifo], &["\"socket\": Socket is not Fifo"]),
@@ -110,10 +81,7 @@ fn each_difference_of_an_entry_is_noticed_alone() {
     for (edits, expected) in cases {
         let lines = noticed(&edits);
         let matches = lines.len() == expected.len()
-            && lines
-                .iter()
-                .zip(expected)
-                .all(|(line, start)| line.starts_with(start));
+            && lines.iter().zip(expected).all(|(line, start)| line.starts_with(start));
         assert!(matches, "{edits:?}: {lines:?}, not {expected:?}");
     }
 }
@@ -122,45 +90,23 @@ fn each_difference_of_an_entry_is_noticed_alone() {
 fn owners_and_device_numbers_are_noticed() {
     skip_unless!(is_root(), "needs root");
     let (home, left, right) = two_samples();
-    TreeBuilder::new(&left)
-        .char_device("null", 1, 3)
-        .mtime("null", 0, 0);
-    TreeBuilder::new(&right)
-        .char_device("null", 1, 5)
-        .mtime("null", 0, 0)
-        .owner("file", 1, 2);
-    TreeBuilder::new(home.path())
-        .mtime("left", 0, 0)
-        .mtime("right", 0, 0);
+    TreeBuilder::new(&left).char_device("null", 1, 3).mtime("null", 0, 0);
+    TreeBuilder::new(&right).char_device("null", 1, 5).mtime("null", 0, 0).owner("file", 1, 2);
+    TreeBuilder::new(home.path()).mtime("left", 0, 0).mtime("right", 0, 0);
     let lines = Listing::read(&left).diff(&Listing::read(&right), Compare::default());
-    let expected = [
-        "\"file\": uid 0 is not 1",
-        "\"file\": gid 0 is not 2",
-        "\"null\": rdev",
-    ];
+    let expected = ["\"file\": uid 0 is not 1", "\"file\": gid 0 is not 2", "\"null\": rdev"];
     assert_eq!(lines.len(), 3, "{lines:?}");
-    assert!(
-        lines
-            .iter()
-            .zip(expected)
-            .all(|(line, start)| line.starts_with(start)),
-        "{lines:?}"
-    );
+    assert!(lines.iter().zip(expected).all(|(line, start)| line.starts_with(start)), "{lines:?}");
 }
 
 #[test]
 fn hard_link_groups_are_compared_if_asked() {
     let (_home, left, right) = two_samples();
     let content = Content::Bytes(b"twin".to_vec());
-    let replace = Edit::Replace {
-        path: path("other"),
-        content,
-    };
+    let replace = Edit::Replace { path: path("other"), content };
     try_apply(&right, &replace).unwrap();
     let mtime = Listing::read(&left).get("other").unwrap().mtime;
-    TreeBuilder::new(&right)
-        .mtime("other", mtime.0, mtime.1)
-        .mtime("", 1_700_000_000, 0);
+    TreeBuilder::new(&right).mtime("other", mtime.0, mtime.1).mtime("", 1_700_000_000, 0);
     let (left, right) = (Listing::read(&left), Listing::read(&right));
     assert_eq!(left.diff(&right, Compare::default()), [""; 0]);
     assert_eq!(left.diff(&right, Compare::COPY).len(), 1);
@@ -171,34 +117,15 @@ fn hard_link_groups_are_compared_if_asked() {
 fn inode_numbers_are_compared_if_asked() {
     let (_home, left, right) = two_samples();
     let before = Listing::read(&left);
-    assert_eq!(
-        before.diff(&Listing::read(&left), Compare::UNTOUCHED),
-        [""; 0]
-    );
-    assert!(
-        !before
-            .diff(&Listing::read(&right), Compare::UNTOUCHED)
-            .is_empty()
-    );
+    assert_eq!(before.diff(&Listing::read(&left), Compare::UNTOUCHED), [""; 0]);
+    assert!(!before.diff(&Listing::read(&right), Compare::UNTOUCHED).is_empty());
     let content = Content::Bytes(b"bytes".to_vec());
-    try_apply(
-        &left,
-        &Edit::Replace {
-            path: path("file"),
-            content,
-        },
-    )
-    .unwrap();
-    TreeBuilder::new(&left)
-        .mtime("file", -1, 999_999_999)
-        .mtime("", 1_700_000_000, 0);
+    try_apply(&left, &Edit::Replace { path: path("file"), content }).unwrap();
+    TreeBuilder::new(&left).mtime("file", -1, 999_999_999).mtime("", 1_700_000_000, 0);
     let after = Listing::read(&left);
     assert_eq!(before.diff(&after, Compare::COPY), [""; 0]);
     assert_eq!(before.diff(&after, Compare::UNTOUCHED).len(), 1);
-    assert_eq!(
-        before.shared_with(&after).len(),
-        before.shared_with(&before).len() - 1
-    );
+    assert_eq!(before.shared_with(&after).len(), before.shared_with(&before).len() - 1);
 }
 
 #[test]

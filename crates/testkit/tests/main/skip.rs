@@ -10,10 +10,7 @@ fn a_skipped_test_says_so_and_passes() {
     let output = crash::child("skip::skipped_entry", &[]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success());
-    assert!(
-        said.contains("SKIPPED main::skip::skipped_entry: needs two moons\n"),
-        "{said}"
-    );
+    assert!(said.contains("SKIPPED main::skip::skipped_entry: needs two moons\n"), "{said}");
 }
 
 #[test]

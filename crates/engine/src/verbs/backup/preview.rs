@@ -1,5 +1,7 @@
 //! A dry run: the plan, shown instead of carried out. Writes nothing and takes no lock.
 
+use std::path::PathBuf;
+
 use linksnap_catalog::{DirId, Reader, Rows, Snapshot, SnapshotId, State};
 use linksnap_inode::{DirFd, Fault, Kind, Names};
 
@@ -31,8 +33,9 @@ pub struct PlannedStep {
 }
 
 /// Plans the run and tells every step; nothing is written. `Reuse` steps are not read: they count as reused.
+/// Without a repository, everything is new.
 pub fn preview(
-    repository: &Repository,
+    repository: Option<&Repository>,
     job: &JobName,
     options: &BackupOptions,
     step: &mut dyn FnMut(&PlannedStep),
@@ -41,15 +44,18 @@ pub fn preview(
     let sources = Sources::new(&options.sources)?;
     let rules = Rules::new(&options.rules)?;
     let root = open_root()?;
-    let repository_stat = stat_of(repository)?;
-    sources.check(&root, &repository_stat)?;
+    let repository_stat = repository.map(stat_of).transpose()?;
+    sources.check(&root, repository_stat.as_ref())?;
     let scope = Scope {
         sources: &sources,
         rules: &rules,
         mounts: if options.one_file_system { Mounts::Stay } else { Mounts::Cross },
         repository: repository_stat,
     };
-    let job_found = Job::find(repository, job)?;
+    let job_found = match repository {
+        Some(repository) => Job::find(repository, job)?,
+        None => None,
+    };
     let past = job_found.as_ref().map(Past::open).transpose()?.flatten();
     let scaffold = job_found.as_ref().and_then(|job| job.workshop().open_dir(layout::STAGING).ok());
     let problems = Problems::default();
@@ -70,7 +76,7 @@ pub fn preview(
     })?;
     Ok(BackupSummary {
         snapshot: None,
-        path: repository.path().join(job.as_str()),
+        path: repository.map_or_else(PathBuf::new, |repository| repository.path().join(job.as_str())),
         basis: walk.past.as_ref().and_then(|past| past.basis.as_ref()).map(|one| one.name.clone()),
         scaffold: if walk.scaffold.is_some() { "interrupted" } else { "empty" },
         recovered: None,
@@ -113,7 +119,6 @@ struct Waiting {
     id: Option<DirId>,
     scaffold: bool,
     place: Place,
-    is_new: bool,
 }
 
 struct Walk<'a> {
@@ -134,7 +139,6 @@ impl Walk<'_> {
             id: Some(DirId::ROOT),
             scaffold: self.scaffold.is_some(),
             place: Place::OnTheWay,
-            is_new: self.past.as_ref().is_none_or(|past| past.basis.is_none()),
         }];
         while let Some(next) = waiting.pop() {
             if self.monitor.wish() == Wish::Stop {
@@ -172,8 +176,6 @@ impl Walk<'_> {
         }
         self.counts.excluded += scanned.excluded;
         self.counts.directories += 1;
-        let count = if next.is_new { &mut self.counts.added } else { &mut self.counts.unchanged };
-        *count += 1;
         let rows = match (&self.past, next.id) {
             (Some(past), Some(id)) => past.rows(id)?,
             _ => Rows::default(),
@@ -191,7 +193,6 @@ impl Walk<'_> {
                     id: known.and_then(|version| version.child),
                     scaffold: matches!(step.scaffold, Some((Some(Kind::Directory), _))),
                     place,
-                    is_new: step.known.basis.is_none(),
                 });
             }
         }
@@ -208,7 +209,10 @@ impl Walk<'_> {
 
     fn count(&mut self, step: &Step<'_>) -> Result<(), RunError> {
         let below = match (step.action, step.known.basis) {
-            (Action::Remove, Some(version)) => 1 + self.count_below(version.child)?,
+            (Action::Remove, Some(version)) => match version.child {
+                Some(child) => self.count_below(child)?,
+                None => 1,
+            },
             _ => 0,
         };
         let counts = &mut self.counts;
@@ -236,12 +240,12 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn count_below(&self, directory: Option<DirId>) -> Result<u64, RunError> {
-        let mut waiting: Vec<DirId> = directory.into_iter().collect();
+    fn count_below(&self, directory: DirId) -> Result<u64, RunError> {
+        let mut waiting = vec![directory];
         let mut count = 0;
         while let (Some(id), Some(past)) = (waiting.pop(), &self.past) {
             let rows = past.rows(id)?;
-            count += rows.len() as u64;
+            count += rows.iter().filter(|row| row.version.child.is_none()).count() as u64;
             waiting.extend(rows.iter().filter_map(|row| row.version.child));
         }
         Ok(count)

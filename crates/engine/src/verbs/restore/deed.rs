@@ -306,8 +306,7 @@ pub(super) fn open_target(path: &Path) -> Result<DirFd, RestoreError> {
         Err(fault) if fault.is(Errno::NOENT) => {}
         other => return Ok(other.map_err(|fault| fault.at(path))?),
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let above = open_target(parent.unwrap_or_else(|| Path::new(".")))?;
+    let above = open_target(super::above(path))?;
     let name = path.file_name().map(std::os::unix::ffi::OsStrExt::as_bytes).unwrap_or_default();
     let made = above.make_dir(name).and_then(|()| above.open_dir(name));
     Ok(made.map_err(|fault| fault.at(path))?)

@@ -1,0 +1,172 @@
+//! System calls on a real filesystem.
+
+use std::path::Path;
+
+use linksnap_inode::content::{self, Buffer, Bytes, Extent, Shape};
+use linksnap_inode::{ContentHash, DirFd, Errno, Kind, Timestamp, Xattrs};
+use tempfile::TempDir;
+
+fn ground() -> (TempDir, DirFd) {
+    let own = tempfile::tempdir().expect("a directory");
+    let dir = DirFd::open_root(own.path()).expect("open");
+    (own, dir)
+}
+
+fn copy(dir: &DirFd, from: &[u8], to: &[u8]) -> content::Read {
+    let source = dir.open_file(from).expect("a source");
+    let shape = Shape::from(&source.stat().expect("attributes"));
+    let target = dir.create_file(to).expect("a target");
+    content::copy(&source, shape, &target, &mut Buffer::default(), &mut |_| Ok(())).expect("copied")
+}
+
+#[test]
+fn no_symbolic_link_is_followed() {
+    let (_own, dir) = ground();
+    dir.make_dir(b"real").expect("made");
+    dir.make_symlink(b"link", b"real").expect("made");
+    dir.make_dir(b"real/below").expect("made");
+    let refused = |fault: linksnap_inode::Fault| fault.is(Errno::NOTDIR) || fault.is(Errno::LOOP);
+    assert!(dir.open_dir(b"link").is_err_and(refused));
+    assert!(dir.open_beneath(b"link").is_err_and(refused));
+    assert!(dir.open_beneath(b"link/below").is_err_and(refused));
+    assert!(dir.open_beneath(b"real").is_ok());
+    dir.create_file(b"file").expect("made");
+    dir.make_symlink(b"file-link", b"file").expect("made");
+    assert!(dir.open_file(b"file-link").is_err_and(|fault| fault.is(Errno::LOOP)));
+}
+
+#[test]
+fn nothing_outside_is_reached() {
+    let (_own, dir) = ground();
+    dir.make_dir(b"inside").expect("made");
+    let inside = dir.open_dir(b"inside").expect("open");
+    assert!(inside.open_beneath(b"..").is_err_and(|fault| fault.is(Errno::XDEV)));
+    assert!(inside.open_beneath(b"/etc").is_err_and(|fault| fault.is(Errno::XDEV)));
+}
+
+#[test]
+fn paths_may_be_longer_than_the_kernel_takes() {
+    let (_own, dir) = ground();
+    let name = [b'n'; 200];
+    let mut path = Vec::new();
+    let mut deepest = dir.reopen().expect("open");
+    for _ in 0..50 {
+        deepest.make_dir(&name).expect("made");
+        deepest = deepest.open_dir(&name).expect("open");
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(&name);
+    }
+    let found = dir.open_beneath(&path).expect("10,049 bytes");
+    assert_eq!(found.stat().expect("attributes"), deepest.stat().expect("attributes"));
+}
+
+#[test]
+fn a_fifo_is_refused_without_waiting() {
+    let (_own, dir) = ground();
+    dir.make_node(b"fifo", Kind::Fifo, 0).expect("made");
+    let opened = dir.open_file(b"fifo").expect("opening does not wait");
+    assert_eq!(opened.stat().expect("attributes").kind, Kind::Fifo);
+}
+
+#[test]
+fn copies_have_the_hash_of_the_bytes() {
+    let (_own, dir) = ground();
+    for size in [0_usize, 1, 1024, 256 * 1024, 256 * 1024 + 1, 3_000_000] {
+        let bytes: Vec<u8> = (0..=250).cycle().take(size).collect();
+        let from = format!("from-{size}").into_bytes();
+        dir.create_file(&from).expect("made").write_at(&bytes, 0).expect("written");
+        let read = copy(&dir, &from, format!("to-{size}").as_bytes());
+        assert_eq!((read.hash, read.size), (ContentHash::of(&bytes), size as u64));
+        let copied = dir.open_file(format!("to-{size}").as_bytes()).expect("open");
+        assert_eq!(copied.read_all(4_000_000).expect("read"), bytes);
+    }
+}
+
+#[test]
+fn holes_stay_holes_and_hash_as_zeros() {
+    let (_own, dir) = ground();
+    let sparse = dir.create_file(b"sparse").expect("made");
+    sparse.write_at(b"start", 0).expect("written");
+    sparse.write_at(b"middle", 1_000_000).expect("written");
+    sparse.set_size(3_000_000).expect("grown");
+    let read = copy(&dir, b"sparse", b"copy");
+    let mut whole = vec![0; 3_000_000];
+    whole[..5].copy_from_slice(b"start");
+    whole[1_000_000..1_000_006].copy_from_slice(b"middle");
+    assert_eq!(read.hash, ContentHash::of(&whole));
+    let copied = dir.open_file(b"copy").expect("open");
+    assert_eq!(copied.read_all(4_000_000).expect("read"), whole);
+    assert!(copied.stat().expect("attributes").has_holes());
+    assert_eq!(copied.next_extent(2_000_000), Ok(Extent::HoleTo(3_000_000)));
+}
+
+#[test]
+fn a_hole_only_file_keeps_its_size() {
+    let (_own, dir) = ground();
+    dir.create_file(b"hole").expect("made").set_size(5_000_000_000).expect("grown");
+    let read = copy(&dir, b"hole", b"copy");
+    assert_eq!((read.size, read.data_bytes), (5_000_000_000, 0));
+    let stat = dir.stat_entry(b"copy").expect("attributes");
+    assert_eq!((stat.size, stat.blocks), (5_000_000_000, 0));
+}
+
+#[test]
+fn reading_a_source_leaves_its_access_time_alone() {
+    let (own, dir) = ground();
+    dir.create_file(b"file").expect("made").write_at(b"x", 0).expect("written");
+    let path = own.path().join("file");
+    let set = std::process::Command::new("touch").args(["-a", "-d", "2001-01-01"]).arg(&path).status();
+    assert!(set.is_ok_and(|status| status.success()));
+    copy(&dir, b"file", b"copy");
+    let accessed = std::fs::metadata(&path).and_then(|metadata| metadata.accessed()).expect("a time");
+    let age = accessed.elapsed().expect("in the past");
+    assert!(age.as_secs() > 365 * 86_400, "the access time was changed");
+}
+
+#[test]
+fn extended_attributes_are_made_exactly_those() {
+    let (_own, dir) = ground();
+    let file = dir.create_file(b"file").expect("made");
+    let set = |pairs: &[(&str, &[u8])]| -> Xattrs {
+        pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect()
+    };
+    set(&[("user.a", b"1"), ("user.b", &[7; 3000])]).write(&file).expect("written");
+    let wanted = set(&[("user.b", b"2"), ("user.c", b"")]);
+    wanted.write(&file).expect("written");
+    assert_eq!(Xattrs::read(&file), Ok(wanted.clone()));
+    assert_eq!(Xattrs::read_entry(&dir, b"file"), Ok(wanted.clone()));
+    assert_eq!(Xattrs::decode(&wanted.encode()), Some(wanted));
+}
+
+#[test]
+fn damaged_attributes_do_not_decode() {
+    assert_eq!(Xattrs::decode(&[5]), None);
+    assert_eq!(Xattrs::decode(&[1, 0, b'a', 9, 0, 0, 0, 1]), None);
+}
+
+#[test]
+fn times_before_1970_and_after_2038_are_kept() {
+    let (_own, dir) = ground();
+    let file = dir.create_file(b"file").expect("made");
+    for seconds in [-2_000_000_000, -1, 0, 4_000_000_000, 9_000_000_000] {
+        let time = Timestamp { seconds, nanoseconds: 123_456_789 };
+        file.set_mtime(time).expect("set");
+        assert_eq!(dir.stat_entry(b"file").expect("attributes").mtime, time);
+    }
+}
+
+#[test]
+fn names_are_bytes() {
+    let (_own, dir) = ground();
+    let odd: [&[u8]; 4] = [b"\xff\xfe", b"a\nb", b"-rf", &[b'x'; 255]];
+    for name in odd {
+        dir.create_file(name).expect("made");
+    }
+    let mut names = dir.names().expect("read");
+    names.sort_by_name();
+    let found: Vec<Vec<u8>> = names.iter().map(|name| name.bytes.to_vec()).collect();
+    assert_eq!(found, [b"-rf".to_vec(), b"a\nb".to_vec(), vec![b'x'; 255], b"\xff\xfe".to_vec()]);
+    assert!(DirFd::open_root(Path::new("/nonexistent")).is_err());
+}
