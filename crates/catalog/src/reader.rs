@@ -70,26 +70,24 @@ impl Reader {
 
     /// The current versions of a directory's entries: one range of the table, whatever the history.
     pub fn current(&self, directory: DirId) -> Result<Rows, CatalogError> {
-        self.ending_at(directory, CURRENT)
+        let sql =
+            format!("SELECT {COLUMNS} FROM version WHERE last = {CURRENT} AND directory = ?1 ORDER BY name");
+        self.rows(&sql, [directory.0])
     }
 
     /// The current versions, and beside them those that the unfinished snapshot `building` has ended:
     /// together what the snapshot before has, and what checkpoints vouch for.
     pub fn current_and_ended_by(&self, directory: DirId, building: SnapshotId) -> Result<Rows, CatalogError> {
         let mut rows = self.current(directory)?;
-        for row in self.ending_at(directory, building.0)?.iter() {
+        let sql = format!("SELECT {COLUMNS} FROM version WHERE last = ?1 AND directory = ?2 ORDER BY name");
+        for row in self.rows(&sql, [building.0, directory.0])?.iter() {
             rows.add(row.name, row.version.clone());
         }
         rows.sort();
         Ok(rows)
     }
 
-    fn ending_at(&self, directory: DirId, last: i64) -> Result<Rows, CatalogError> {
-        let sql = format!("SELECT {COLUMNS} FROM version WHERE last = ?1 AND directory = ?2 ORDER BY name");
-        self.rows(&sql, [last, directory.0])
-    }
-
-    fn rows(&self, sql: &str, parameters: [i64; 2]) -> Result<Rows, CatalogError> {
+    fn rows(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Rows, CatalogError> {
         let doing = "read a directory";
         let mut statement = self.connection.prepare_cached(sql).doing(doing)?;
         let mut found = statement.query(parameters).doing(doing)?;

@@ -84,6 +84,7 @@ pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, CatalogError> 
              PRAGMA cache_size = -16384; PRAGMA busy_timeout = 10000;",
         )
         .doing("set up")?;
+    plan_once(&connection)?;
     migrate(&mut connection, path)?;
     Ok(connection)
 }
@@ -128,8 +129,18 @@ fn is_read_only(error: &rusqlite::Error) -> bool {
 fn set_up_reading(connection: &Connection, path: &Path) -> Result<(), CatalogError> {
     let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA busy_timeout = 10000;";
     connection.execute_batch(pragmas).doing("set up")?;
+    plan_once(connection)?;
     check_version(connection, path)?;
     Ok(())
+}
+
+/// Without this promise of stable plans, SQLite plans a statement anew whenever its parameters change, to
+/// see whether their values suggest another index: here, for every directory (`SQLITE_DBCONFIG_ENABLE_QPSG`).
+fn plan_once(connection: &Connection) -> Result<(), CatalogError> {
+    connection
+        .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
+        .doing("set up")
 }
 
 fn version_of(connection: &Connection) -> Result<i64, CatalogError> {

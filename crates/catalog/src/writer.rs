@@ -326,6 +326,11 @@ impl Writer {
         self.end()
     }
 
+    /// Writes the whole catalog, as it is committed, to another file (SQLite's online backup).
+    pub fn copy_to(&self, path: &Path) -> Result<(), CatalogError> {
+        self.connection.backup("main", path, None::<fn(rusqlite::backup::Progress)>).doing("copy itself")
+    }
+
     fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, CatalogError> {
         let doing = "write";
         self.connection.prepare_cached(sql).doing(doing)?.execute(parameters).doing(doing)

@@ -14,7 +14,7 @@ use crate::path;
 pub struct RuleOptions {
     /// Patterns in the syntax of `gitignore(5)`, rooted at `/`.
     pub exclude: Vec<String>,
-    /// A directory with a file of one of these names keeps only that file... and nothing else of it.
+    /// Of a directory that has an entry of one of these names, only that entry is kept.
     pub exclude_if_present: Vec<String>,
     /// Leave out the content of directories with a valid `CACHEDIR.TAG` (<https://bford.info/cachedir/>).
     pub exclude_caches: bool,

@@ -10,6 +10,10 @@ pub const WORKSHOP: &[u8] = b".linksnap";
 pub const LATEST: &[u8] = b"latest";
 /// In a job's own directory: the catalog.
 pub const CATALOG: &str = "catalog.db";
+/// A copy of the catalog as it was some snapshots ago.
+pub const CATALOG_COPY: &str = "catalog.copy";
+/// That copy while it is being written.
+pub const NEW_CATALOG_COPY: &str = "catalog.copy.new";
 /// The lock file.
 pub const LOCK: &[u8] = b"lock";
 /// The tree being built.

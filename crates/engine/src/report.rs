@@ -60,6 +60,15 @@ impl ProblemKind {
 /// the monitor).
 pub const KEPT_PROBLEMS: usize = 10_000;
 
+impl Collected {
+    /// Adds what came up after the collection.
+    pub fn add(&mut self, problem: Option<Problem>) {
+        self.warnings += u64::from(problem.as_ref().is_some_and(|problem| problem.kind.is_warning()));
+        self.problems += u64::from(problem.as_ref().is_some_and(|problem| !problem.kind.is_warning()));
+        self.list.extend(problem);
+    }
+}
+
 /// Collects problems from all threads.
 #[derive(Debug, Default)]
 pub struct Problems {

@@ -177,9 +177,10 @@ fn pump(
         offset += count as u64;
         data_bytes += count as u64;
         watch(count as u64)?;
-        // A short read at the expected size is the end: no need to ask again. A file that grew meanwhile
-        // does not go unnoticed, for the caller looks at its attributes once more.
-        if count < room && offset >= shape.size {
+        // The expected size is the end: no need to ask again, and no chase after a log that grows as fast as
+        // it is read. A file that grew meanwhile does not go unnoticed, for the caller looks at its attributes
+        // once more.
+        if offset >= shape.size {
             break;
         }
     }

@@ -85,8 +85,7 @@ impl DirFd {
 
     /// Another descriptor of this directory with a reading position of its own.
     pub fn reopen(&self) -> Result<Self, Fault> {
-        let fd = rustix::fs::openat(&self.fd, c".", OPEN_DIRECTORY, Mode::empty());
-        Ok(Self { fd: fd.op("open directory")? })
+        self.open_dir(b".")
     }
 
     /// Reads all names from the start, in the filesystem's order.
@@ -95,7 +94,7 @@ impl DirFd {
         rustix::fs::seek(&self.fd, SeekFrom::Start(0)).op(op)?;
         let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
         let mut entries = RawDir::new(&self.fd, &mut buffer);
-        let mut names = Names::default();
+        let mut names = Names::with_usual_room();
         while let Some(entry) = entries.next() {
             let entry = entry.op(op)?;
             let name = entry.file_name().to_bytes();

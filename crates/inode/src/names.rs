@@ -29,6 +29,11 @@ struct Slot {
 }
 
 impl Names {
+    /// Room for a directory of usual size.
+    pub(crate) fn with_usual_room() -> Self {
+        Self { bytes: Vec::with_capacity(4096), entries: Vec::with_capacity(256) }
+    }
+
     pub(crate) fn push(&mut self, name: &[u8], inode: u64, kind: Option<Kind>) {
         // Linux names have at most 255 bytes (NAME_MAX); FUSE up to 1,024.
         let length = u16::try_from(name.len()).unwrap_or(u16::MAX);

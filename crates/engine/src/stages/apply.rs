@@ -54,10 +54,15 @@ impl<'a, D: TreeDir> Place<'a, D> {
     /// Carries out all steps. Directories are made but not entered.
     pub fn apply(&mut self, steps: &[Step<'a>], hands: &mut Hands) -> Result<Vec<Expected<'a>>, RunError> {
         let mut expected = Vec::with_capacity(steps.len());
+        // First what goes: it may make room for what comes.
+        for step in steps.iter().filter(|step| step.source.is_none()) {
+            self.run.pause(hands)?;
+            self.remove(step, hands)?;
+        }
         for step in steps {
             self.run.pause(hands)?;
             match (step.action, step.source) {
-                (Action::Remove, _) | (_, None) => self.remove(step, hands)?,
+                (Action::Remove, _) | (_, None) => {}
                 (Action::Enter, Some(stat)) => {
                     self.enter(step, hands)?;
                     let proof = Proof::Directory;
@@ -126,12 +131,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
         if let Proof::Held(version) = entry.proof {
             self.report_damage(step.name, version, &what);
         }
-        let leaf = self.store(step, stat, hands)?;
-        if let Leaf::Made(version) = &leaf
-            && is_grouped(stat, step)
-        {
-            self.settle(step, stat, version);
-        }
+        let leaf = self.redo(step, stat, entry.inode, hands)?;
         let mended = self.record_again(step, stat, &leaf, true, hands);
         *entry = mended.unwrap_or(Expected {
             name: step.name,
@@ -140,6 +140,29 @@ impl<'a, D: TreeDir> Place<'a, D> {
             proof: Proof::Directory,
         });
         Ok(())
+    }
+
+    /// Stores afresh what stands under a name as the wrong inode, or under the wrong attributes.
+    fn redo(
+        &mut self,
+        step: &Step<'a>,
+        stat: &Stat,
+        wrong: u64,
+        hands: &mut Hands,
+    ) -> Result<Leaf<'a>, RunError> {
+        remove::discard(self.staging, step.name, None, &self.run.trash)
+            .map_err(|fault| self.staging_fault(step.name, fault))?;
+        let step = &Step { scaffold: None, ..*step };
+        if !is_grouped(stat, step) {
+            return self.store(step, stat, hands);
+        }
+        match self.run.groups.join_again(stat.identity(), wrong) {
+            Turn::First => {
+                let done = self.store(step, stat, hands);
+                self.settle_first(step, stat, done, hands)
+            }
+            Turn::Member(stored) => self.join(step, stat, &stored, hands),
+        }
     }
 
     fn report_damage(&self, name: &[u8], version: &Version, what: &str) {
@@ -295,7 +318,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 Ok(Leaf::Held(version))
             }
             (Action::Link, Some(version)) => self.link(step, stat, version, hands),
-            (Action::Reuse, Some(version)) => match self.is_same(step.name, version, hands) {
+            (Action::Reuse, Some(version)) => match self.prove(step, version, hands) {
                 Ok(Some(seen)) => {
                     self.reused(step, version, seen, hands);
                     if step.is_in_place() {
@@ -359,13 +382,38 @@ impl<'a, D: TreeDir> Place<'a, D> {
         opened.as_ref().map_err(|fault| *fault)
     }
 
-    /// Reads the source entry: are its bytes and attributes those of the version? Then what was seen.
-    fn is_same(&self, name: &[u8], version: &Version, hands: &mut Hands) -> Result<Option<Seen>, StoreError> {
+    /// Is the source entry what the version says? Then what was seen of it.
+    fn prove(
+        &self,
+        step: &Step<'_>,
+        version: &Version,
+        hands: &mut Hands,
+    ) -> Result<Option<Seen>, StoreError> {
+        let seen = self.is_same(self.source, step.name, version, hands)?;
+        if seen.is_none() || !step.wants_checkpoint() {
+            return Ok(seen);
+        }
+        // A run that died after the checkpoint may have put something else there: inode numbers are used again.
+        match self.is_same(self.staging, step.name, version, hands) {
+            Ok(Some(_)) => Ok(seen),
+            Err(StoreError::Stopped) => Err(StoreError::Stopped),
+            Ok(None) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Reads an entry: are its bytes and attributes those of the version? Then what was seen.
+    fn is_same<T: TreeDir>(
+        &self,
+        dir: &T,
+        name: &[u8],
+        version: &Version,
+        hands: &mut Hands,
+    ) -> Result<Option<Seen>, StoreError> {
         let source_fault = |fault| {
             if fault == STOPPED { StoreError::Stopped } else { StoreError::Source(fault) }
         };
         let (stat, xattrs) = if version.kind == Kind::File {
-            let file = self.source.open_file(name).map_err(source_fault)?;
+            let file = dir.open_file(name).map_err(source_fault)?;
             let before = file.stat().map_err(source_fault)?;
             let run = self.run;
             let watch = &mut |count| if run.has_read(count) { Err(STOPPED) } else { Ok(()) };
@@ -379,13 +427,13 @@ impl<'a, D: TreeDir> Place<'a, D> {
             (after, xattrs)
         } else {
             if version.kind == Kind::Symlink {
-                let target = self.source.read_link(name).map_err(source_fault)?;
+                let target = dir.read_link(name).map_err(source_fault)?;
                 if version.target.as_deref() != Some(&target) {
                     return Ok(None);
                 }
             }
-            let stat = self.source.stat_entry(name).map_err(source_fault)?;
-            (stat, self.source.xattrs(Some(name)).map_err(source_fault)?)
+            let stat = dir.stat_entry(name).map_err(source_fault)?;
+            (stat, dir.xattrs(Some(name)).map_err(source_fault)?)
         };
         let same = stat.kind == version.kind
             && Attributes::from(&stat) == Attributes::from(version)
@@ -538,8 +586,10 @@ fn describe(finding: &Finding, expected: &[Expected<'_>]) -> String {
     }
 }
 
-/// Makes a directory of the scaffold ready for work: nothing that is made in it may inherit an ACL.
+/// Makes a directory of the scaffold ready for work: we may write in it, and nothing that is made in it may
+/// inherit an ACL.
 pub fn open_up(staging: &DirFd) -> Result<(), Fault> {
+    remove::unlock(staging)?;
     let xattrs = Xattrs::read(staging)?;
     if xattrs.get(DEFAULT_ACL).is_some() {
         let rest: Xattrs = xattrs

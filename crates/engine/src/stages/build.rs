@@ -147,6 +147,9 @@ fn fill<D: TreeDir>(
         Place { path: &task.path, id: task.id, source: &source, staging: &staging, basis: None, run };
     let expected = here.apply(&steps, hands)?;
     here.validate(&steps, expected, hands)?;
+    if steps.iter().any(Step::removes_directory) {
+        run.empty_trash()?;
+    }
     dress(run, task, &staging, &stat, &xattrs)?;
     record(run, task, &stat, xattrs, hands)?;
     children(task, &steps, &stat, place, run, hands)
@@ -264,7 +267,11 @@ fn lose(run: &Run<'_>, task: &Task, fault: Fault, hands: &mut Hands) -> Result<(
     run.problem(scan::lost(parent, name, fault));
     let remove = || {
         let parent = run.staging.open_beneath(parent)?;
+        let mode = remove::unlock(&parent)?;
         remove::discard(&parent, name, Some(Kind::Directory), &run.trash)?;
+        if mode & 0o700 != 0o700 {
+            parent.set_mode(mode)?;
+        }
         parent.set_mtime(task.parent.mtime)
     };
     if !name.is_empty() {

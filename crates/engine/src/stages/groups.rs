@@ -76,6 +76,19 @@ impl Groups {
         }
     }
 
+    /// Joins the group again after `wrong`, the inode that it was stored as, has turned out not to be what it
+    /// should be: the first one who comes stores it anew, the others link that.
+    pub fn join_again(&self, source: SourceInode, wrong: u64) -> Turn {
+        let mut state = self.lock();
+        let is_wrong = |stored: &Option<Stored>| stored.as_ref().is_some_and(|one| one.inode() == wrong);
+        if state.groups.get(&source).is_some_and(is_wrong) {
+            state.groups.insert(source, None);
+            return Turn::First;
+        }
+        drop(state);
+        self.join(source)
+    }
+
     /// Says where the group is stored now, or that the first name could not be stored: the next one to
     /// [`join`](Self::join) is the first then.
     pub fn settle(&self, source: SourceInode, stored: Option<Stored>) {
@@ -142,6 +155,16 @@ mod tests {
         assert!(groups.claim(9, (1, 2)));
         assert!(groups.claim(9, (1, 2)));
         assert!(!groups.claim(9, (1, 3)));
+    }
+
+    #[test]
+    fn what_was_stored_wrong_is_stored_once_more() {
+        let groups = Groups::default();
+        assert!(matches!(groups.join((1, 2)), Turn::First));
+        groups.settle((1, 2), Some(stored(9)));
+        assert!(matches!(groups.join_again((1, 2), 9), Turn::First));
+        groups.settle((1, 2), Some(stored(10)));
+        assert!(matches!(groups.join_again((1, 2), 9), Turn::Member(member) if member.inode() == 10));
     }
 
     #[test]

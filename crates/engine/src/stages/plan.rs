@@ -143,6 +143,12 @@ impl Step<'_> {
         }
     }
 
+    /// Does a directory of the scaffold go?
+    #[must_use]
+    pub fn removes_directory(&self) -> bool {
+        self.source.is_none() && matches!(self.scaffold, Some((Some(Kind::Directory) | None, _)))
+    }
+
     /// Is the wanted inode one that only the scaffold can have?
     #[must_use]
     pub fn wants_checkpoint(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Removing trees: set aside by one rename, then emptied.
 
-use linksnap_inode::{DirFd, Errno, Fault, Kind};
+use linksnap_inode::{DirFd, Errno, Fault, Kind, limits};
 
 /// Deeper than this, sub-trees are first moved up, so that neither descriptors nor the stack run out.
 const DEEPEST: usize = 64;
@@ -10,10 +10,24 @@ pub fn set_aside(dir: &DirFd, name: &[u8], trash: &DirFd) -> Result<(), Fault> {
     for number in 0_u64.. {
         match dir.rename_noreplace(name, trash, format!("{number}").as_bytes()) {
             Err(fault) if fault.is(Errno::EXIST) => {}
+            // A directory that we may not write in cannot be moved (`rename(2)`).
+            Err(fault) if fault.is(Errno::ACCESS) && unlock(&dir.open_dir(name)?)? & 0o700 != 0o700 => {}
             other => return other,
         }
     }
     Err(Fault::new("set aside", Errno::EXIST))
+}
+
+/// Gives the owner of a directory the right to work in it; returns its mode before. Root has that right.
+pub fn unlock(dir: &DirFd) -> Result<u16, Fault> {
+    if limits::is_root() {
+        return Ok(0o700);
+    }
+    let mode = dir.stat()?.mode;
+    if mode & 0o700 != 0o700 {
+        dir.set_mode(mode | 0o700)?;
+    }
+    Ok(mode)
 }
 
 /// Removes one name of any kind from `dir`; a directory goes to `trash` whole.
@@ -61,6 +75,7 @@ fn remove_tree(
         Err(fault) if fault.is(Errno::NOTDIR) || fault.is(Errno::LOOP) => return dir.unlink(name),
         Err(fault) => return Err(fault),
     };
+    unlock(&inside)?;
     let mut names = inside.names()?;
     names.sort_by_inode();
     for entry in names.iter() {

@@ -15,6 +15,7 @@ use crate::path;
 use crate::report::{Problem, Problems};
 use crate::stages::apply;
 use crate::stages::groups::Groups;
+use crate::stages::remove;
 use crate::stages::scan::Scope;
 use crate::stages::validate::{Depth, Owners};
 
@@ -41,6 +42,8 @@ pub struct Run<'a> {
     pub staging_path: PathBuf,
     /// Where removed trees go.
     pub trash: DirFd,
+    /// Held by whoever empties the trash.
+    pub emptying: Mutex<()>,
     /// The newest published snapshot.
     pub basis: Option<DirFd>,
     /// Are there rows of an unfinished snapshot?
@@ -250,6 +253,13 @@ impl Run<'_> {
             return hands.send(Message::Checkpoint);
         }
         if hands.changes.changes.len() >= MOST_CHANGES { hands.hand_over() } else { Ok(()) }
+    }
+
+    /// Empties the trash, unless somebody is at it: what is gone makes room for what is new.
+    pub fn empty_trash(&self) -> Result<(), RunError> {
+        let Ok(_alone) = self.emptying.try_lock() else { return Ok(()) };
+        remove::empty(&self.trash, &|| self.wants_to_stop())
+            .map_err(|fault| fault.at(self.staging_path.with_file_name("trash")).into())
     }
 
     /// A fault of the repository's filesystem, at `path` in staging.

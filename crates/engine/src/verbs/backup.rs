@@ -16,7 +16,7 @@ use linksnap_inode::{DirFd, Errno, FsError, Kind, Timestamp, clock, limits};
 use crate::exclude::{RuleError, RuleOptions, Rules};
 use crate::job::{Job, JobError, JobName};
 use crate::layout;
-use crate::monitor::{Monitor, Phase, Progress, Wish};
+use crate::monitor::{Monitor, Phase, Progress};
 use crate::pool;
 use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
 use crate::repository::Repository;
@@ -37,6 +37,9 @@ pub use preview::{PlannedStep, preview};
 /// Times this much before the start of the scan are old enough to be trusted, in seconds: more than the
 /// coarsest time stamps of filesystems that are read here.
 const RACY_SECONDS: i64 = 2;
+
+/// After so many snapshots the copy of the catalog is renewed: it costs as much as the catalog is large.
+const SNAPSHOTS_A_COPY: i64 = 8;
 
 /// How a job is backed up.
 #[derive(Debug, Clone)]
@@ -260,6 +263,10 @@ impl Recipe<'_> {
         let taken: Vec<String> = snapshots.into_iter().map(|snapshot| snapshot.name).collect();
         let name = self.publish(&built, &problems, (id, &taken), &mut writer, sync)?;
         let rows = writer.rows_written();
+        let mut problems = problems;
+        if id.0 % SNAPSHOTS_A_COPY == 1 {
+            problems.add(self.copy_catalog(&writer));
+        }
         drop(writer);
         Ok(BackupSummary {
             path: self.job.path().join(name.as_str()),
@@ -271,6 +278,21 @@ impl Recipe<'_> {
             version_rows: rows,
             problems,
         })
+    }
+
+    /// Keeps a copy of the catalog beside it. That it fails is only worth a warning.
+    fn copy_catalog(&self, writer: &Writer) -> Option<Problem> {
+        let workshop = self.job.workshop();
+        let (copy, new) = (layout::CATALOG_COPY.as_bytes(), layout::NEW_CATALOG_COPY.as_bytes());
+        let path = self.job.workshop_path(new);
+        let written = writer.copy_to(&path).map_err(|error| error.to_string());
+        let kept = written.and_then(|()| {
+            let kept = workshop.open_file(new).and_then(|file| file.sync());
+            kept.and_then(|()| workshop.rename(new, workshop, copy)).map_err(|fault| fault.to_string())
+        });
+        let path = linksnap_inode::dir::path_bytes(&path).to_vec();
+        let warning = |message| Problem { kind: ProblemKind::Notice, path, message };
+        kept.err().map(|error| warning(format!("no copy of the catalog was kept: {error}")))
     }
 
     fn publish(
@@ -370,6 +392,7 @@ impl Recipe<'_> {
             staging,
             staging_path: self.job.workshop_path(layout::STAGING),
             trash: self.at(layout::TRASH, recover::open_trash(self.job))?,
+            emptying: Mutex::default(),
             basis: basis.and_then(|basis| self.open_basis(basis)),
             resumes,
             building: id,
@@ -390,9 +413,10 @@ impl Recipe<'_> {
             if resumes { reader.current_and_ended_by(DirId(0), id)? } else { reader.current(DirId(0))? };
         drop(reader);
         let first = Task::root(root_versions(&rows, id), Past { catalog: true, scaffold });
+        run.empty_trash()?;
         self.run_pool(&run, tree, first, writer, sync)?;
         let counts = *run.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        self.at(layout::TRASH, remove::empty(&run.trash, &|| self.monitor.wish() == Wish::Stop))?;
+        run.empty_trash()?;
         Ok(Built {
             counts,
             basis: basis.map(|basis| basis.name.clone()),

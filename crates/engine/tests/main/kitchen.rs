@@ -154,9 +154,9 @@ impl Kitchen {
             directory = reader.child(directory, name).expect("read").expect("a directory that is known");
         }
         let is_above = |id: DirId| id.0 < directory.0;
-        let rows = current_rows(&reader).into_iter().filter(|(id, _, version)| {
-            Some(version.first) == newest && !is_above(*id)
-        });
+        let rows = current_rows(&reader)
+            .into_iter()
+            .filter(|(id, _, version)| Some(version.first) == newest && !is_above(*id));
         rows.count()
     }
 

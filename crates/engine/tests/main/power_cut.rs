@@ -82,8 +82,7 @@ impl Scene {
     fn cut(&mut self, at: Phase, nth: u64) -> End {
         self.kitchen.options.now += 1;
         let moment = Moment::At(at, nth);
-        let end =
-            if self.kind == FsKind::Btrfs { self.cut_here(moment) } else { self.cut_in_child(moment) };
+        let end = if self.kind == FsKind::Btrfs { self.cut_here(moment) } else { self.cut_in_child(moment) };
         self.disk.remount();
         end
     }

@@ -1,7 +1,6 @@
 //! Trees that nobody made for a test, with rsync as the judge.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,7 +57,8 @@ fn a_large_tree_of_this_machine_is_copied_and_then_linked() {
 fn cheapest_large_tree(top: &Path) -> Option<PathBuf> {
     let mut candidates = vec![top.to_path_buf()];
     for level in 0..2 {
-        let parents = candidates.iter().filter(|path| path.components().count() == top.components().count() + level);
+        let parents =
+            candidates.iter().filter(|path| path.components().count() == top.components().count() + level);
         candidates.extend(parents.flat_map(|parent| directories_in(parent)).collect::<Vec<_>>());
     }
     let sized = candidates.into_iter().map(|path| (size_of(&path), path));
@@ -68,7 +68,10 @@ fn cheapest_large_tree(top: &Path) -> Option<PathBuf> {
 
 fn directories_in(parent: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Entries and bytes.
@@ -103,7 +106,14 @@ impl Checkout<'_> {
         let output = Command::new("git")
             .arg("-C")
             .arg(self.directory)
-            .args(["-c", "user.name=A Tester", "-c", "user.email=tester@example.org", "-c", "safe.directory=*"])
+            .args([
+                "-c",
+                "user.name=A Tester",
+                "-c",
+                "user.email=tester@example.org",
+                "-c",
+                "safe.directory=*",
+            ])
             .args(["-c", "commit.gpgSign=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false"])
             .args(args)
             .env_clear()
@@ -144,7 +154,11 @@ fn make_history(checkout: &Checkout<'_>) {
         let text = format!("// file {number}\n").repeat(number % 40 + 1);
         tree = tree.file(format!("src/{}/{number}.rs", number % 7), text);
     }
-    tree = tree.file("README.md", b"# A project").symlink("latest", "src/0/0.rs").file("tools/run", b"#!/bin/sh");
+    drop(
+        tree.file("README.md", b"# A project")
+            .symlink("latest", "src/0/0.rs")
+            .file("tools/run", b"#!/bin/sh"),
+    );
     checkout.commit(0);
     let later: [&[Edit]; 6] = [
         &[write("src/1/1.rs", "fn changed() {}"), write("src/new.rs", "fn new() {}")],
@@ -195,7 +209,11 @@ fn back_up_history(kitchen: &mut Kitchen, commits: &[String]) {
         let snapshot = kitchen.listing(&summary);
         assert_eq!(source.diff(&snapshot, Compare::COPY), [""; 0]);
         if let Some((_, source_before, snapshot_before)) = earlier.last() {
-            assert_eq!(snapshot.shared_with(snapshot_before), unchanged(source_before, &source), "at {commit}");
+            assert_eq!(
+                snapshot.shared_with(snapshot_before),
+                unchanged(source_before, &source),
+                "at {commit}"
+            );
         }
         for (summary, _, snapshot) in &earlier {
             assert_eq!(snapshot.diff(&kitchen.listing(summary), Compare::UNTOUCHED), [""; 0]);
@@ -228,19 +246,17 @@ fn a_git_history_becomes_a_history_of_snapshots() {
 /// How many of the newest commits of this project are backed up.
 const NEWEST: usize = 8;
 
+/// Where this project has no history, as in an archive of its sources, the test above has to do.
 #[test]
 fn the_history_of_this_project_becomes_a_history_of_snapshots() {
     skip_unless!(skip::has_tool("git"), "git is missing");
     skip_unless!(skip::has_tool("rsync"), "rsync is missing");
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (Some(from), true) = (project.to_str(), project.join(".git").exists()) else { return };
     let mut kitchen = Kitchen::new();
     let directory = kitchen.source.clone();
     let checkout = Checkout { directory: &directory };
-    let from: &OsStr = project.as_os_str();
-    let from = from.to_str().filter(|_| project.join(".git").exists());
-    skip_unless!(from.is_some(), "the project is not under git here");
-    checkout.git(&["clone", "--quiet", "--no-hardlinks", from.expect("just looked"), "."]);
+    checkout.git(&["clone", "--quiet", "--no-hardlinks", from, "."]);
     let commits = checkout.history();
-    skip_unless!(commits.len() >= 4, "the project has only {} commits here", commits.len());
     back_up_history(&mut kitchen, &commits[commits.len().saturating_sub(NEWEST)..]);
 }
