@@ -21,20 +21,12 @@ pub struct Fault {
 impl Fault {
     /// Turns the error of `op` on `path` into a [`Fault`]; made for `map_err`.
     pub fn of(op: &'static str, path: &Path) -> impl FnOnce(Errno) -> Self {
-        move |source| Self {
-            op,
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self { op, path: path.to_owned(), source }
     }
 
     /// Like [`Fault::of`], for an entry of the directory `parent`.
     pub fn of_entry(op: &'static str, parent: &Path, name: &CStr) -> impl FnOnce(Errno) -> Self {
-        move |source| Self {
-            op,
-            path: join(parent, name),
-            source,
-        }
+        move |source| Self { op, path: join(parent, name), source }
     }
 }
 

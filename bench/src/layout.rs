@@ -68,9 +68,7 @@ impl Shape {
     /// rest below those in turn.
     #[must_use]
     pub fn directories(&self) -> Vec<PathBuf> {
-        let top = (1..)
-            .find(|n: &usize| n.pow(3) >= self.directories)
-            .unwrap_or(1);
+        let top = (1..).find(|n: &usize| n.pow(3) >= self.directories).unwrap_or(1);
         let mut paths: Vec<PathBuf> = Vec::with_capacity(self.directories);
         for index in 0..self.directories {
             let name = format!("d{index:05}");
@@ -99,14 +97,8 @@ impl Shape {
     /// The file of that number.
     #[must_use]
     pub fn file(&self, number: u64) -> File {
-        let bytes = self
-            .sizes
-            .draw(&mut Random::stream(self.seed ^ SIZE, number));
-        File {
-            name: format!("file-{number:07}.dat"),
-            bytes,
-            content: Random::stream(self.seed, number),
-        }
+        let bytes = self.sizes.draw(&mut Random::stream(self.seed ^ SIZE, number));
+        File { name: format!("file-{number:07}.dat"), bytes, content: Random::stream(self.seed, number) }
     }
 }
 
@@ -127,15 +119,8 @@ pub fn change(seed: u64, number: u64, old_bytes: u64, fraction: f64) -> Option<C
         return None;
     }
     let keeps_length = random.next_word() & 1 == 0;
-    let bytes = if keeps_length {
-        old_bytes
-    } else {
-        old_bytes + 1 + random.next_word() % 4096
-    };
-    Some(Change {
-        bytes,
-        content: Random::stream(seed ^ REWRITE, number),
-    })
+    let bytes = if keeps_length { old_bytes } else { old_bytes + 1 + random.next_word() % 4096 };
+    Some(Change { bytes, content: Random::stream(seed ^ REWRITE, number) })
 }
 
 #[cfg(test)]
@@ -144,15 +129,8 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: Shape = Shape {
-        files: 20_000,
-        directories: 200,
-        sizes: Sizes {
-            median: 3000.0,
-            sigma: 1.5,
-        },
-        seed: 1,
-    };
+    const SHAPE: Shape =
+        Shape { files: 20_000, directories: 200, sizes: Sizes { median: 3000.0, sigma: 1.5 }, seed: 1 };
 
     #[test]
     fn directories_are_nested_three_deep_and_parents_come_first() {
@@ -160,16 +138,10 @@ mod tests {
         assert_eq!(paths.len(), 200);
         let mut seen = HashSet::from([PathBuf::new()]);
         for path in &paths {
-            assert!(
-                path.parent().is_some_and(|parent| seen.contains(parent)),
-                "{path:?}"
-            );
+            assert!(path.parent().is_some_and(|parent| seen.contains(parent)), "{path:?}");
             seen.insert(path.clone());
         }
-        assert_eq!(
-            paths.iter().map(|path| path.components().count()).max(),
-            Some(3)
-        );
+        assert_eq!(paths.iter().map(|path| path.components().count()).max(), Some(3));
     }
 
     #[test]
@@ -181,25 +153,19 @@ mod tests {
 
     #[test]
     fn half_of_the_files_are_below_the_median() {
-        let below = (0..20_000)
-            .filter(|&number| SHAPE.file(number).bytes < 3000)
-            .count();
+        let below = (0..20_000).filter(|&number| SHAPE.file(number).bytes < 3000).count();
         assert!((9_700..10_300).contains(&below), "{below}");
     }
 
     #[test]
     fn contents_are_unique_from_the_first_word() {
-        let words: HashSet<u64> = (0..20_000)
-            .map(|number| SHAPE.file(number).content.next_word())
-            .collect();
+        let words: HashSet<u64> = (0..20_000).map(|number| SHAPE.file(number).content.next_word()).collect();
         assert_eq!(words.len(), 20_000);
     }
 
     #[test]
     fn about_the_asked_share_is_changed() {
-        let changed = (0..20_000)
-            .filter(|&number| change(2, number, 100, 0.01).is_some())
-            .count();
+        let changed = (0..20_000).filter(|&number| change(2, number, 100, 0.01).is_some()).count();
         assert!((140..260).contains(&changed), "{changed}");
         assert!((0..20_000).all(|number| change(2, number, 100, 0.0).is_none()));
         assert!((0..20_000).all(|number| change(2, number, 100, 1.0).is_some()));

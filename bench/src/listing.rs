@@ -69,20 +69,14 @@ impl Listing {
             };
             let start = self.names.len();
             self.names.extend_from_slice(name.to_bytes_with_nul());
-            self.rows.push(Row {
-                inode: entry.ino(),
-                kind,
-                start,
-                end: self.names.len(),
-            });
+            self.rows.push(Row { inode: entry.ino(), kind, start, end: self.names.len() });
         }
         match order {
             Order::Readdir => {}
             Order::Inode => self.rows.sort_unstable_by_key(|row| row.inode),
             Order::Name => {
                 let names = &self.names;
-                self.rows
-                    .sort_unstable_by(|a, b| names[a.start..a.end].cmp(&names[b.start..b.end]));
+                self.rows.sort_unstable_by(|a, b| names[a.start..a.end].cmp(&names[b.start..b.end]));
             }
         }
         Ok(())

@@ -26,15 +26,8 @@ impl<T> Queue<T> {
     }
 
     fn starting_with(first: T) -> Self {
-        let state = State {
-            waiting: vec![first],
-            busy: 0,
-            stopped: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
+        let state = State { waiting: vec![first], busy: 0, stopped: false };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Waits for work; `None` when there will be no more.
@@ -51,10 +44,7 @@ impl<T> Queue<T> {
             if state.busy == 0 {
                 return None;
             }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -107,11 +97,7 @@ where
         let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(worker)).collect();
         workers
             .into_iter()
-            .map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
 }
@@ -133,10 +119,7 @@ mod tests {
             }
             Ok::<(), ()>(())
         });
-        assert_eq!(
-            counts.map(|counts| counts.iter().sum()),
-            Ok(2_u32.pow(11) - 1)
-        );
+        assert_eq!(counts.map(|counts| counts.iter().sum()), Ok(2_u32.pow(11) - 1));
     }
 
     #[test]

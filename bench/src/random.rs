@@ -15,9 +15,7 @@ impl Random {
     /// The stream number `index` of the family `seed`. Two indices of one family never begin with the same word.
     #[must_use]
     pub fn stream(seed: u64, index: u64) -> Self {
-        Self {
-            state: mix(mix(seed.wrapping_add(GOLDEN_GAMMA)) ^ index),
-        }
+        Self { state: mix(mix(seed.wrapping_add(GOLDEN_GAMMA)) ^ index) }
     }
 
     /// The next 64 bits.
@@ -81,9 +79,6 @@ mod tests {
         let numbers: Vec<f64> = (0..100_000).map(|_| random.normal()).collect();
         let mean = numbers.iter().sum::<f64>() / 1e5;
         let variance = numbers.iter().map(|n| (n - mean).powi(2)).sum::<f64>() / 1e5;
-        assert!(
-            mean.abs() < 0.02 && (variance - 1.0).abs() < 0.02,
-            "{mean} {variance}"
-        );
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
     }
 }

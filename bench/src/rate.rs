@@ -17,12 +17,7 @@ pub struct Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            unit,
-            count,
-            directories,
-            ..
-        } = self;
+        let Self { unit, count, directories, .. } = self;
         let seconds = self.elapsed.as_secs_f64();
         let per_second = *count as f64 / seconds;
         write!(

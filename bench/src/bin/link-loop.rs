@@ -2,10 +2,7 @@
 //!
 //! One `getdents64` stream, one `mkdirat` and two `openat` a directory, one `linkat` a file; no stat, no metadata, no
 //! order, no check. No program that makes N links can take less time than this.
-#![expect(
-    clippy::print_stdout,
-    reason = "the figures are what this program is for"
-)]
+#![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -54,18 +51,15 @@ struct Trees {
 fn main() -> Result<(), Fault> {
     let arguments = Arguments::parse();
     let start = Instant::now();
-    mkdirat(CWD, &arguments.to, Mode::from_raw_mode(0o755))
-        .map_err(Fault::of("mkdirat", &arguments.to))?;
+    mkdirat(CWD, &arguments.to, Mode::from_raw_mode(0o755)).map_err(Fault::of("mkdirat", &arguments.to))?;
     let trees = Trees {
         from: open_directory(CWD, &arguments.from)?,
         to: open_directory(CWD, &arguments.to)?,
         order: arguments.order,
     };
-    let workers = drain(
-        PathBuf::from("."),
-        arguments.threads,
-        |worker: &mut Worker, path, queue| link_directory(&trees, worker, &path, queue),
-    )?;
+    let workers = drain(PathBuf::from("."), arguments.threads, |worker: &mut Worker, path, queue| {
+        link_directory(&trees, worker, &path, queue)
+    })?;
     let before_sync = Instant::now();
     if arguments.sync {
         syncfs(&trees.to).map_err(Fault::of("syncfs", &arguments.to))?;
@@ -76,10 +70,7 @@ fn main() -> Result<(), Fault> {
         directories: workers.iter().map(|worker| worker.directories).sum(),
         elapsed: start.elapsed(),
     };
-    println!(
-        "{rate} sync_seconds {:.3}",
-        before_sync.elapsed().as_secs_f64()
-    );
+    println!("{rate} sync_seconds {:.3}", before_sync.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -96,8 +87,7 @@ fn link_directory(
     for entry in worker.listing.entries() {
         let name = entry.name;
         if entry.kind == FileType::Directory {
-            mkdirat(&to, name, Mode::from_raw_mode(0o755))
-                .map_err(Fault::of_entry("mkdirat", path, name))?;
+            mkdirat(&to, name, Mode::from_raw_mode(0o755)).map_err(Fault::of_entry("mkdirat", path, name))?;
             queue.push(join(path, name));
         } else {
             linkat(&from, name, &to, name, AtFlags::empty())

@@ -1,8 +1,5 @@
 //! Makes the tree that everything is measured on, or changes a share of it. The same arguments, the same tree.
-#![expect(
-    clippy::print_stdout,
-    reason = "the counts are what this program is for"
-)]
+#![expect(clippy::print_stdout, reason = "the counts are what this program is for")]
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
@@ -54,10 +51,7 @@ fn main() -> Result<(), Fault> {
         Some(fraction) => touch_tree(&arguments.dir, arguments.seed, fraction)?,
         None => make_tree(&arguments)?,
     };
-    println!(
-        "files {} directories {} bytes {}",
-        counts.files, counts.directories, counts.bytes
-    );
+    println!("files {} directories {} bytes {}", counts.files, counts.directories, counts.bytes);
     Ok(())
 }
 
@@ -65,10 +59,7 @@ fn make_tree(arguments: &Arguments) -> Result<Counts, Fault> {
     let shape = Shape {
         files: arguments.files,
         directories: arguments.directories,
-        sizes: Sizes {
-            median: arguments.median,
-            sigma: arguments.sigma,
-        },
+        sizes: Sizes { median: arguments.median, sigma: arguments.sigma },
         seed: arguments.seed,
     };
     let mode = Mode::from_raw_mode(0o755);
@@ -78,10 +69,7 @@ fn make_tree(arguments: &Arguments) -> Result<Counts, Fault> {
     for path in &directories {
         mkdirat(&root, path, mode).map_err(Fault::of("mkdirat", path))?;
     }
-    let mut counts = Counts {
-        directories: directories.len() as u64,
-        ..Counts::default()
-    };
+    let mut counts = Counts { directories: directories.len() as u64, ..Counts::default() };
     if directories.is_empty() {
         directories.push(PathBuf::from("."));
     }
@@ -92,8 +80,7 @@ fn make_tree(arguments: &Arguments) -> Result<Counts, Fault> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let new = openat(&directory, &file.name, flags, Mode::from_raw_mode(0o644))
                 .map_err(Fault::of("openat", &path.join(&file.name)))?;
-            fill(&new, file.bytes, file.content)
-                .map_err(Fault::of("write", &path.join(&file.name)))?;
+            fill(&new, file.bytes, file.content).map_err(Fault::of("write", &path.join(&file.name)))?;
             counts.files += 1;
             counts.bytes += file.bytes;
         }
@@ -119,9 +106,7 @@ fn touch_tree(dir: &Path, seed: u64, fraction: f64) -> Result<Counts, Fault> {
                 let at = join(&path, entry.name);
                 let stat = statat(&directory, entry.name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(Fault::of("statat", &at))?;
-                if let Some(change) =
-                    change(seed, files_seen, stat.st_size.unsigned_abs(), fraction)
-                {
+                if let Some(change) = change(seed, files_seen, stat.st_size.unsigned_abs(), fraction) {
                     counts.bytes += change.bytes;
                     counts.files += 1;
                     rewrite(&directory, &at, entry.name, change)?;

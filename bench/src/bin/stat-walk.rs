@@ -1,8 +1,5 @@
 //! The bare walk under every "nothing has changed": one `statx` of every entry of a tree.
-#![expect(
-    clippy::print_stdout,
-    reason = "the figures are what this program is for"
-)]
+#![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -41,23 +38,16 @@ fn main() -> Result<(), Fault> {
     let arguments = Arguments::parse();
     let start = Instant::now();
     let root = open_directory(CWD, &arguments.dir)?;
-    let workers = drain(
-        PathBuf::from("."),
-        arguments.threads,
-        |worker: &mut Worker, path, queue| {
-            stat_directory(&root, arguments.order, worker, &path, queue)
-        },
-    )?;
+    let workers = drain(PathBuf::from("."), arguments.threads, |worker: &mut Worker, path, queue| {
+        stat_directory(&root, arguments.order, worker, &path, queue)
+    })?;
     let rate = Rate {
         unit: "entries",
         count: workers.iter().map(|worker| worker.entries).sum(),
         directories: workers.iter().map(|worker| worker.directories).sum(),
         elapsed: start.elapsed(),
     };
-    println!(
-        "{rate} bytes {}",
-        workers.iter().map(|worker| worker.bytes).sum::<u64>()
-    );
+    println!("{rate} bytes {}", workers.iter().map(|worker| worker.bytes).sum::<u64>());
     Ok(())
 }
 
@@ -72,13 +62,8 @@ fn stat_directory(
     worker.directories += 1;
     worker.listing.read(&directory, path, order)?;
     for entry in worker.listing.entries() {
-        let stat = statx(
-            &directory,
-            entry.name,
-            AtFlags::SYMLINK_NOFOLLOW,
-            StatxFlags::BASIC_STATS,
-        )
-        .map_err(Fault::of_entry("statx", path, entry.name))?;
+        let stat = statx(&directory, entry.name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)
+            .map_err(Fault::of_entry("statx", path, entry.name))?;
         worker.entries += 1;
         if entry.kind == FileType::Directory {
             queue.push(join(path, entry.name));

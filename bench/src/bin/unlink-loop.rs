@@ -1,8 +1,5 @@
 //! The bare delete under every prune: one `unlinkat` a file by several threads, then the empty directories.
-#![expect(
-    clippy::print_stdout,
-    reason = "the figures are what this program is for"
-)]
+#![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -40,29 +37,18 @@ fn main() -> Result<(), Fault> {
     let arguments = Arguments::parse();
     let start = Instant::now();
     let root = open_directory(CWD, &arguments.dir)?;
-    let workers = drain(
-        PathBuf::new(),
-        arguments.threads,
-        |worker: &mut Worker, path, queue| {
-            unlink_directory(&root, arguments.order, worker, path, queue)
-        },
-    )?;
+    let workers = drain(PathBuf::new(), arguments.threads, |worker: &mut Worker, path, queue| {
+        unlink_directory(&root, arguments.order, worker, path, queue)
+    })?;
     let unlinks = workers.iter().map(|worker| worker.unlinks).sum();
-    let mut emptied: Vec<PathBuf> = workers
-        .into_iter()
-        .flat_map(|worker| worker.emptied)
-        .collect();
+    let mut emptied: Vec<PathBuf> = workers.into_iter().flat_map(|worker| worker.emptied).collect();
     // A path sorts before every path below it.
     emptied.sort_unstable();
     for path in emptied.iter().rev() {
         remove_directory(&root, path, &arguments.dir)?;
     }
-    let rate = Rate {
-        unit: "unlinks",
-        count: unlinks,
-        directories: emptied.len() as u64,
-        elapsed: start.elapsed(),
-    };
+    let rate =
+        Rate { unit: "unlinks", count: unlinks, directories: emptied.len() as u64, elapsed: start.elapsed() };
     println!("{rate}");
     Ok(())
 }

@@ -126,6 +126,11 @@ impl Reader {
         Xattrs::decode(&encoded).ok_or_else(|| nonsense("extended attributes cut short"))
     }
 
+    /// The directory that the inode numbers in the catalog belong to, by its own inode number.
+    pub fn home(&self) -> Result<Option<u64>, CatalogError> {
+        home(&self.connection)
+    }
+
     /// How many version rows there are.
     pub fn count_versions(&self) -> Result<u64, CatalogError> {
         let count: i64 = self
@@ -183,6 +188,11 @@ const RULES: &[(&str, &str)] = &[
          AND xattrs NOT IN (SELECT id FROM xattrs)",
     ),
 ];
+
+pub(crate) fn home(connection: &Connection) -> Result<Option<u64>, CatalogError> {
+    let inode = connection.query_row("SELECT inode FROM home", (), |row| row.get::<_, i64>(0));
+    Ok(inode.optional().doing("read its home")?.map(i64::cast_unsigned))
+}
 
 /// The hash under which a set of extended attributes is filed.
 pub(crate) fn xattrs_hash(encoded: &[u8]) -> ContentHash {

@@ -17,6 +17,9 @@ pub(crate) const RACY: i64 = 1;
 /// Flag: [`Seen::changed_while_read`].
 pub(crate) const CHANGED_WHILE_READ: i64 = 2;
 
+/// Flag: [`Version::partial`].
+pub(crate) const PARTIAL: i64 = 4;
+
 /// The versions of a directory's entries, sorted by name bytes (and by age where a name has two).
 #[derive(Debug, Default)]
 pub struct Rows {
@@ -101,6 +104,7 @@ fn version(row: &rusqlite::Row<'_>) -> Result<Version, CatalogError> {
         target: blob(row, 13)?.map(Box::from),
         xattrs: optional(row, 14)?.map(XattrsId),
         child: optional(row, 15)?.map(DirId),
+        partial: flags & PARTIAL != 0,
         seen: Seen {
             inode: integer(row, 16)?.cast_unsigned(),
             ctime: Timestamp { seconds: integer(row, 17)?, nanoseconds: number(row, 18)? },

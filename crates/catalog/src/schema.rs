@@ -28,6 +28,10 @@ CREATE TABLE snapshot (
     tags           TEXT NOT NULL DEFAULT '',
     note           TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE home (
+    id             INTEGER PRIMARY KEY CHECK (id = 1),
+    inode          INTEGER NOT NULL          -- of the .linksnap directory whose neighbours are meant
+);
 CREATE TABLE problem (
     snapshot       INTEGER NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE,
     path           BLOB NOT NULL,
@@ -69,7 +73,7 @@ CREATE TABLE version (
     source_ctime   INTEGER NOT NULL,
     source_ctime_ns INTEGER NOT NULL,
     source_links   INTEGER NOT NULL,
-    flags          INTEGER NOT NULL,         -- 1 racy, 2 changed while read
+    flags          INTEGER NOT NULL,         -- 1 racy, 2 changed while read, 4 partial
     PRIMARY KEY (last, directory, name)
 ) WITHOUT ROWID;
 CREATE INDEX version_ended ON version (directory, name, first) WHERE last < 9223372036854775807;

@@ -48,8 +48,23 @@ pub struct Version {
     pub xattrs: Option<XattrsId>,
     /// Of a directory: its identity, under which its entries are filed.
     pub child: Option<DirId>,
+    /// The owner or an extended attribute could not be stored: it is recorded here only.
+    pub partial: bool,
     /// What the source looked like.
     pub seen: Seen,
+}
+
+impl Version {
+    /// Seen from a snapshot that has this version: does `newer`, a later one, not have it any more? Always so
+    /// if there is no later one.
+    #[must_use]
+    pub fn is_newest_before(&self, newer: Option<SnapshotId>) -> bool {
+        match (newer, self.last) {
+            (None, _) => true,
+            (Some(newer), Some(last)) => last <= newer,
+            (Some(_), None) => false,
+        }
+    }
 }
 
 /// What was observed of the source when this version was last found unchanged. Only used to tell quickly

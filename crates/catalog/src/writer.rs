@@ -7,8 +7,8 @@ use linksnap_inode::{ContentHash, Xattrs};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{CatalogError, Doing};
-use crate::reader::xattrs_hash;
-use crate::rows::{CHANGED_WHILE_READ, RACY};
+use crate::reader::{home, xattrs_hash};
+use crate::rows::{CHANGED_WHILE_READ, PARTIAL, RACY};
 use crate::schema::{self, CURRENT};
 use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State, Totals};
 use crate::version::{DirId, Seen, Version, kind_letter};
@@ -87,7 +87,8 @@ impl Writer {
         Ok(SnapshotId(self.connection.last_insert_rowid()))
     }
 
-    fn begin(&self) -> Result<(), CatalogError> {
+    /// Begins a transaction.
+    pub fn begin(&self) -> Result<(), CatalogError> {
         self.connection.execute_batch("BEGIN IMMEDIATE").doing("begin writing")
     }
 
@@ -99,7 +100,8 @@ impl Writer {
         self.begin()
     }
 
-    fn end(&self) -> Result<(), CatalogError> {
+    /// Commits the transaction.
+    pub fn end(&self) -> Result<(), CatalogError> {
         self.connection.execute_batch("COMMIT").doing("commit")
     }
 
@@ -207,7 +209,7 @@ impl Writer {
                 version.seen.ctime.seconds,
                 version.seen.ctime.nanoseconds,
                 version.seen.links,
-                flags(version.seen),
+                flags(version.seen) | if version.partial { PARTIAL } else { 0 },
             ])
             .doing(doing)?;
         self.rows_written += 1;
@@ -217,7 +219,7 @@ impl Writer {
     fn renew(&self, directory: DirId, name: &[u8], seen: Seen) -> Result<(), CatalogError> {
         self.execute(
             "UPDATE version SET source_inode = ?4, source_ctime = ?5, source_ctime_ns = ?6, \
-             source_links = max(source_links, ?7), flags = ?8 \
+             source_links = max(source_links, ?7), flags = (flags & ~3) | ?8 \
              WHERE last = ?1 AND directory = ?2 AND name = ?3",
             rusqlite::params![
                 CURRENT,
@@ -298,6 +300,30 @@ impl Writer {
             ],
         )?;
         self.end()
+    }
+
+    /// The directory that the inode numbers in the catalog belong to, by its own inode number.
+    pub fn home(&self) -> Result<Option<u64>, CatalogError> {
+        home(&self.connection)
+    }
+
+    /// Says which directory the inode numbers belong to.
+    pub fn set_home(&mut self, inode: u64) -> Result<(), CatalogError> {
+        self.execute("INSERT OR REPLACE INTO home (id, inode) VALUES (1, ?1)", [inode.cast_signed()])?;
+        Ok(())
+    }
+
+    /// Notes the inodes by which versions are stored after the repository was copied: directory, name and
+    /// version of each, and its inode now.
+    pub fn rebind(&mut self, inodes: &[(DirId, Box<[u8]>, Version, u64)]) -> Result<(), CatalogError> {
+        for (directory, name, version, inode) in inodes {
+            let last = version.last.map_or(CURRENT, |last| last.0);
+            self.execute(
+                "UPDATE version SET inode = ?4 WHERE last = ?1 AND directory = ?2 AND name = ?3",
+                (last, directory.0, name.as_ref(), inode.cast_signed()),
+            )?;
+        }
+        Ok(())
     }
 
     /// Marks a staged snapshot as published, in a transaction of its own.

@@ -67,6 +67,7 @@ fn version(inode: u64) -> Version {
         target: None,
         xattrs: None,
         child: None,
+        partial: false,
         seen: Seen { inode: u64::MAX, links: 2, ..Seen::default() },
     }
 }

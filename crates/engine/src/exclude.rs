@@ -8,6 +8,7 @@ use linksnap_inode::content::Bytes;
 use linksnap_inode::{DirFd, Kind, Names, Stat};
 
 use crate::path;
+use crate::source::Sources;
 
 /// What a user may say of what is to be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,18 +123,29 @@ impl Rules {
         caches.then(|| CACHE_TAG.to_vec())
     }
 
-    /// Says of an absolute path whether it is in or out, and which rule decides; looks at the disk for the
-    /// rules that need it (kinds, sizes, marker files).
+    /// Says of an absolute path whether it is in or out of a job with these sources, and which rule decides;
+    /// looks at the disk for the rules that need it (kinds, sizes, marker files). Sources and the directories
+    /// that lead to them are in, whatever the rules say.
     #[must_use]
-    pub fn explain(&self, written: &Path) -> Verdict {
+    pub fn explain(&self, written: &Path, sources: &Sources) -> Verdict {
         let Some(whole) = path::relative(linksnap_inode::dir::path_bytes(written)) else {
             return Verdict::Included { because: "a path with .. cannot be judged".to_owned() };
         };
+        if !sources.paths().any(|source| path::below(&whole, source).is_some()) {
+            let because = "it is in none of the sources".to_owned();
+            return Verdict::Excluded { because, at: written.to_path_buf() };
+        }
         let mut dir = Vec::new();
         let mut disk = DirFd::open_root(Path::new("/")).ok();
         for name in path::parts(&whole) {
             let stat = disk.as_ref().and_then(|dir| dir.stat_entry(name).ok());
-            let is_last = path::join(&dir, name) == whole;
+            let here = path::join(&dir, name);
+            if sources.paths().any(|source| path::below(source, &here).is_some()) {
+                disk = disk.and_then(|dir| dir.open_dir(name).ok());
+                dir = here;
+                continue;
+            }
+            let is_last = here == whole;
             let is_dir = stat.map_or(!is_last, |stat| stat.kind == Kind::Directory);
             let by_name = self.excludes_name(&dir, name, is_dir);
             let by_stat = || stat.as_ref().and_then(|stat| self.excludes_stat(stat));

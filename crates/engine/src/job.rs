@@ -68,7 +68,6 @@ pub struct Job {
     path: PathBuf,
     dir: DirFd,
     workshop: DirFd,
-    keeps_owners: bool,
 }
 
 /// Why a job cannot be used.
@@ -130,8 +129,9 @@ impl JobError {
             Self::Missing { .. } => "`linksnap snapshots` lists what there is".to_owned(),
             Self::Locked { .. } => "wait until it has finished; the lock ends with its process".to_owned(),
             Self::NoCatalog { .. } | Self::Catalog { .. } => {
-                "the snapshots themselves are untouched plain directories: restore from them with cp -a, \
-                 and put back a copy of the catalog before the next run"
+                "the snapshots themselves are untouched plain directories: restore from them with cp -a. \
+                 Before the next run put back a copy of the catalog: .linksnap/catalog.copy is one, as of \
+                 some snapshots ago"
                     .to_owned()
             }
             Self::Select(_) => "`linksnap snapshots` lists them".to_owned(),
@@ -162,8 +162,7 @@ impl Job {
             Err(fault) if fault.is(Errno::NOENT) => return Ok(None),
             Err(fault) => return Err(fault.at(path.join(".linksnap")).into()),
         };
-        let keeps_owners = repository.marker().filesystem.owners;
-        Ok(Some(Self { name: name.clone(), path, dir, workshop, keeps_owners }))
+        Ok(Some(Self { name: name.clone(), path, dir, workshop }))
     }
 
     /// Opens a job, which is made if missing.
@@ -177,8 +176,7 @@ impl Job {
         for parent in [&dir, repository.dir()] {
             parent.sync().map_err(|fault| fault.at(&path))?;
         }
-        let keeps_owners = repository.marker().filesystem.owners;
-        Ok(Self { name: name.clone(), path, dir, workshop, keeps_owners })
+        Ok(Self { name: name.clone(), path, dir, workshop })
     }
 
     /// Its name.
@@ -191,12 +189,6 @@ impl Job {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Are the owners of stored files those of the source? Not where only a user's own can be set.
-    #[must_use]
-    pub fn keeps_owners(&self) -> bool {
-        self.keeps_owners
     }
 
     /// Its directory, open.

@@ -72,7 +72,8 @@ pub fn as_path(bytes: &[u8]) -> &Path {
 /// `path`, relative to a root, as a path below `root`.
 #[must_use]
 pub fn under(root: &Path, path: &[u8]) -> PathBuf {
-    root.join(as_path(path))
+    // Joined with nothing, a path would get a slash at its end.
+    if path.is_empty() { root.to_path_buf() } else { root.join(as_path(path)) }
 }
 
 #[cfg(test)]

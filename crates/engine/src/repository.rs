@@ -301,6 +301,9 @@ fn judge(filesystem: &Filesystem, abilities: &Abilities, durability: Durability)
     if !barrier {
         findings.push("degraded: a power cut may damage snapshots that were called complete".to_owned());
     }
+    if matches!(name.as_str(), "tmpfs" | "ramfs") {
+        findings.push("this is memory: all of it is gone when the machine stops".to_owned());
+    }
     if !abilities.xattrs {
         findings.push("no extended attributes here: ACLs and capabilities cannot be kept".to_owned());
     }

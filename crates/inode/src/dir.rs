@@ -120,7 +120,8 @@ impl DirFd {
         Stat::from_statx(&statx, op)
     }
 
-    /// Opens the regular file `name` for reading. Anything else is refused (`ENOTSUP`) without waiting for it.
+    /// Opens the file `name` for reading, without following a symbolic link and without waiting for a fifo or
+    /// device. What was opened is for the caller to look at: another kind may have come in its place.
     pub fn open_file(&self, name: &[u8]) -> Result<RegularFile, Fault> {
         let op = "open";
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -198,11 +199,10 @@ impl DirFd {
         rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR).op("remove directory")
     }
 
-    /// Sets owner and group of the entry `name`; of a symbolic link its own.
-    pub fn set_entry_owner(&self, name: &[u8], uid: u32, gid: u32) -> Result<(), Fault> {
-        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-        rustix::fs::chownat(&self.fd, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-            .op("set the owner of")
+    /// Sets owner and group of the entry `name`, of a symbolic link its own; `None` leaves one as it is.
+    pub fn set_entry_owner(&self, name: &[u8], uid: Option<u32>, gid: Option<u32>) -> Result<(), Fault> {
+        let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+        rustix::fs::chownat(&self.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).op("set the owner of")
     }
 
     /// Sets the mode of the special file `name`. The caller has just made it in a directory that nobody
@@ -218,10 +218,9 @@ impl DirFd {
             .op("set the time of")
     }
 
-    /// Sets owner and group of the directory itself.
-    pub fn set_owner(&self, uid: u32, gid: u32) -> Result<(), Fault> {
-        rustix::fs::fchown(&self.fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-            .op("set the owner of")
+    /// Sets owner and group of the directory itself; `None` leaves one as it is.
+    pub fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<(), Fault> {
+        rustix::fs::fchown(&self.fd, uid.map(Uid::from_raw), gid.map(Gid::from_raw)).op("set the owner of")
     }
 
     /// Sets the mode of the directory itself.

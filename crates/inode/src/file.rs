@@ -73,10 +73,9 @@ impl RegularFile {
         rustix::fs::ftruncate(&self.fd, size).op("set the size of")
     }
 
-    /// Sets owner and group.
-    pub fn set_owner(&self, uid: u32, gid: u32) -> Result<(), Fault> {
-        rustix::fs::fchown(&self.fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-            .op("set the owner of")
+    /// Sets owner and group; `None` leaves one as it is.
+    pub fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<(), Fault> {
+        rustix::fs::fchown(&self.fd, uid.map(Uid::from_raw), gid.map(Gid::from_raw)).op("set the owner of")
     }
 
     /// Sets the twelve permission bits.

@@ -186,7 +186,7 @@ fn probe_in(dir: &DirFd) -> Result<Abilities, Fault> {
             .any(|name| name.bytes == b"c" && name.inode == inode && name.kind.is_some()),
         xattrs: xattrs.write(&file).is_ok(),
         // Whoever is no root can give a file to himself, and may be called nobody.
-        owners: crate::limits::is_root() && file.set_owner(65_534, 65_534).is_ok(),
+        owners: crate::limits::is_root() && file.set_owner(Some(65_534), Some(65_534)).is_ok(),
         nanoseconds,
     })
 }

@@ -27,7 +27,9 @@ impl Verified<'_> {
         let summary = self.summary;
         let verdict = match summary.problems.problems {
             0 => "all is as it was recorded".to_owned(),
-            damage => format!("DAMAGE: {}", counted(damage, "path is", "paths are") + " not as recorded"),
+            damage => {
+                format!("DAMAGE: {}", counted(damage, "finding", "findings") + " of what is not as recorded")
+            }
         };
         let mut lines = vec![format!(
             "job {}: {}, {}: {verdict}",

@@ -32,7 +32,7 @@ fn a_changed_byte_is_damage_and_is_named() {
     let stage = Stage::with_snapshot();
     damage(&stage);
     let called = stage.call(["verify"]).exited(4);
-    assert!(called.text().contains("DAMAGE: 1 path"), "{called:?}");
+    assert!(called.text().contains("DAMAGE: 1 finding"), "{called:?}");
     called.said(&["problem: ", "a.txt"]);
     let called = stage.call(["verify", "--json"]).exited(4);
     let problem = called.json_line("problem");

@@ -87,7 +87,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
     ) -> Result<(), RunError> {
         let depth = self.run.depth_for(self.id);
         let look = |expected: &[Expected<'a>]| {
-            validate::validate(self.staging, expected, depth, self.run.owners)
+            validate::validate(self.staging, expected, depth)
                 .map_err(|fault| self.run.staging_fault(self.path, fault))
         };
         let findings = look(&expected)?;
@@ -367,7 +367,10 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 Err(self.staging_fault(step.name, fault))
             }
             Err(fault) => {
-                self.report_damage(step.name, version, &fault.to_string());
+                // That the whole snapshot is not there has been said.
+                if self.run.basis.is_some() {
+                    self.report_damage(step.name, version, &fault.to_string());
+                }
                 self.store(step, stat, hands)
             }
         }
@@ -436,7 +439,8 @@ impl<'a, D: TreeDir> Place<'a, D> {
             (stat, dir.xattrs(Some(name)).map_err(source_fault)?)
         };
         let same = stat.kind == version.kind
-            && Attributes::from(&stat) == Attributes::from(version)
+            && validate::difference(stat.kind, &Attributes::from(&stat), &Attributes::from(version))
+                .is_none()
             && self.run.xattrs_of(version, hands).is_ok_and(|known| known == xattrs);
         Ok(same.then(|| self.run.seen(&stat, false)))
     }
@@ -445,8 +449,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
     fn store(&mut self, step: &Step<'_>, stat: &Stat, hands: &mut Hands) -> Result<Leaf<'a>, RunError> {
         self.clear(step)?;
         let run = self.run;
-        let mut tools =
-            Tools { buffer: &mut hands.buffer, owners: run.owners, watch: &mut |count| run.has_read(count) };
+        let mut tools = Tools { buffer: &mut hands.buffer, watch: &mut |count| run.has_read(count) };
         let stored = store::store(self.source, (step.name, stat), self.staging, step.name, &mut tools);
         match stored {
             Ok(stored) => {
@@ -476,9 +479,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
             let message = "changed each time it was read: the stored copy may be torn".to_owned();
             report(ProblemKind::ChangedWhileRead, message);
         }
-        if let Some(fault) = stored.not_kept {
-            report(ProblemKind::NotKept, format!("{fault}; the rest of it is stored"));
-        }
+        self.run.report_lacks(&path::join(self.path, name), stored.lacks);
     }
 
     fn new_version(&self, stored: Stored) -> NewVersion {
@@ -487,6 +488,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
             stored_inode: stored.inode,
             hash: stored.hash,
             target: stored.target,
+            partial: stored.lacks.anything(),
             ..self.run.version(&stored.stat, seen)
         };
         NewVersion { version, xattrs: stored.xattrs }

@@ -5,12 +5,12 @@ use linksnap_inode::{DirFd, Fault, Kind, Names, Stat, Timestamp, Xattrs};
 
 use crate::path;
 use crate::pool::Queue;
-use crate::report::{Problem, ProblemKind};
 use crate::source;
 use crate::stages::apply::{self, Place};
 use crate::stages::plan::{self, Action, Known, Step};
 use crate::stages::run::{Hands, Run, RunError};
 use crate::stages::scan::{self, Scanned};
+use crate::stages::store::Lacks;
 use crate::stages::validate::{self, Attributes};
 use crate::stages::{remove, store};
 use crate::tree::{Tree, TreeDir};
@@ -150,8 +150,11 @@ fn fill<D: TreeDir>(
     if steps.iter().any(Step::removes_directory) {
         run.empty_trash()?;
     }
-    dress(run, task, &staging, &stat, &xattrs)?;
-    record(run, task, &stat, xattrs, hands)?;
+    let lacks = dress(run, task, &staging, &stat, &xattrs)?;
+    // That the directories above a user's sources are not the user's own is no news.
+    let news = Lacks { owner: lacks.owner && place != source::Place::OnTheWay, ..lacks };
+    run.report_lacks(&task.path, news);
+    record(run, task, &stat, (xattrs, lacks), hands)?;
     children(task, &steps, &stat, place, run, hands)
 }
 
@@ -176,20 +179,21 @@ fn known_rows(run: &Run<'_>, task: &Task, hands: &Hands) -> Result<Rows, RunErro
 }
 
 /// Gives the finished directory its attributes, and looks whether it has them.
-fn dress(run: &Run<'_>, task: &Task, staging: &DirFd, stat: &Stat, xattrs: &Xattrs) -> Result<(), RunError> {
+fn dress(
+    run: &Run<'_>,
+    task: &Task,
+    staging: &DirFd,
+    stat: &Stat,
+    xattrs: &Xattrs,
+) -> Result<Lacks, RunError> {
     let fail = |fault| run.staging_fault(&task.path, fault);
-    let not_kept = store::dress_directory(staging, stat, xattrs, run.owners).map_err(fail)?;
-    if let Some(fault) = not_kept {
-        run.problem(Problem {
-            kind: ProblemKind::NotKept,
-            path: path::absolute(&task.path),
-            message: fault.to_string(),
-        });
-    }
+    let lacks = store::dress_directory(staging, stat, xattrs).map_err(fail)?;
     let is = Attributes { rdev: stat.rdev, ..Attributes::from(&staging.stat().map_err(fail)?) };
-    match validate::difference(Kind::Directory, &is, &Attributes::from(stat), run.owners) {
+    let should = Attributes::from(stat);
+    let should = Attributes { owner: should.owner.filter(|_| !lacks.owner), ..should };
+    match validate::difference(Kind::Directory, &is, &should) {
         Some(what) => Err(RunError::Invalid { path: path::absolute(&task.path), what }),
-        None => Ok(()),
+        None => Ok(lacks),
     }
 }
 
@@ -198,14 +202,14 @@ fn record(
     run: &Run<'_>,
     task: &Task,
     stat: &Stat,
-    xattrs: Xattrs,
+    (xattrs, lacks): (Xattrs, Lacks),
     hands: &mut Hands,
 ) -> Result<(), RunError> {
     let known = task.known();
     let same = |version: &Version| -> Result<bool, RunError> {
         let attributes = (version.kind, version.mode, version.uid, version.gid, version.mtime)
             == (stat.kind, stat.mode, stat.uid, stat.gid, stat.mtime);
-        Ok(attributes && run.xattrs_of(version, hands)? == xattrs)
+        Ok(attributes && version.partial == lacks.anything() && run.xattrs_of(version, hands)? == xattrs)
     };
     let as_basis = known.basis.map(same).transpose()?;
     let as_current = known.current().map(same).transpose()?;
@@ -216,6 +220,7 @@ fn record(
         (current, _) => {
             let mut version = run.version(stat, run.seen(stat, false));
             version.child = Some(task.id);
+            version.partial = lacks.anything();
             let new = Box::new(NewVersion { version, xattrs });
             if current.is_some() { Change::Replace(new) } else { Change::Add(new) }
         }

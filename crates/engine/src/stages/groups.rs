@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** within a snapshot, two names share a stored inode only if they share a source inode.
 //!
-//! Only inodes with several names are remembered, and only until all of their names have been seen.
+//! Only inodes with several names are remembered, for as long as the run lasts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -134,6 +134,7 @@ mod tests {
             target: None,
             xattrs: None,
             child: None,
+            partial: false,
             seen: Seen::default(),
         };
         let version = Arc::new(NewVersion { version, xattrs: Xattrs::default() });

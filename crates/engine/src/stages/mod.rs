@@ -6,6 +6,7 @@ pub mod build;
 pub mod groups;
 pub mod plan;
 pub mod publish;
+pub mod rebind;
 pub mod recover;
 pub mod remove;
 pub mod run;

@@ -68,7 +68,7 @@ pub enum Reason {
     OtherInode,
     /// It was too young in the last run to be sure that nothing changed unseen.
     Racy,
-    /// An earlier run stored it, but not for certain.
+    /// An interrupted run had stored it, but it is not in staging any more.
     NotVouched,
     /// The source has it no more.
     Gone,
@@ -90,7 +90,7 @@ impl Reason {
             Self::InodeTouched => "the inode was changed",
             Self::OtherInode => "another inode with the same attributes",
             Self::Racy => "too young in the last run to be sure",
-            Self::NotVouched => "the interrupted run did not vouch for it",
+            Self::NotVouched => "what the interrupted run had stored is not there any more",
             Self::Gone => "gone from the source",
             Self::Unknown => "does not belong here",
         }

@@ -14,6 +14,7 @@ use crate::job::Job;
 use crate::layout;
 use crate::monitor::{Monitor, Phase};
 use crate::snapshot::SnapshotName;
+use crate::stages::remove;
 
 /// Why nothing was published.
 #[derive(Debug, thiserror::Error)]
@@ -91,9 +92,7 @@ pub fn finish_staged(
     sync_all(job, sync)?;
     monitor.reached(Phase::Rename);
     let final_path = job.path().join(name.as_str());
-    job.workshop()
-        .rename_noreplace(layout::STAGING, job.dir(), name.as_str().as_bytes())
-        .map_err(|fault| fault.at(&final_path))?;
+    rename(job, name).map_err(|fault| fault.at(&final_path))?;
     finish_renamed(job, writer, (id, name), monitor)
 }
 
@@ -113,6 +112,18 @@ pub fn finish_renamed(
     writer.publish(id)?;
     monitor.reached(Phase::Done);
     Ok(())
+}
+
+/// Gives staging its name. A directory moves only if its owner may write in it (`rename(2)`), which the
+/// source's root may forbid; root may always.
+fn rename(job: &Job, name: &SnapshotName) -> Result<(), Fault> {
+    let staging = job.workshop().open_dir(layout::STAGING)?;
+    let mode = remove::unlock(&staging)?;
+    let renamed = job.workshop().rename_noreplace(layout::STAGING, job.dir(), name.as_str().as_bytes());
+    if mode & 0o700 != 0o700 {
+        staging.set_mode(mode)?;
+    }
+    renamed
 }
 
 fn sync_all(job: &Job, sync: &DirFd) -> Result<(), PublishError> {

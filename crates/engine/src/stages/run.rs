@@ -12,12 +12,13 @@ use linksnap_inode::{DirFd, Fault, FsError, Kind, Stat, Timestamp, Xattrs};
 
 use crate::monitor::{Monitor, Progress, Wish};
 use crate::path;
-use crate::report::{Problem, Problems};
+use crate::report::{Problem, ProblemKind, Problems};
 use crate::stages::apply;
 use crate::stages::groups::Groups;
 use crate::stages::remove;
 use crate::stages::scan::Scope;
-use crate::stages::validate::{Depth, Owners};
+use crate::stages::store::Lacks;
+use crate::stages::validate::Depth;
 
 /// Changes are handed to the writer at the latest when there are so many.
 const MOST_CHANGES: usize = 1000;
@@ -52,8 +53,8 @@ pub struct Run<'a> {
     pub building: SnapshotId,
     /// Times from here on are too young to prove that nothing changes unseen.
     pub racy_from: Timestamp,
-    /// Are owners set?
-    pub owners: Owners,
+    /// It was said that owners cannot be set.
+    pub told_of_owners: AtomicBool,
     /// Of how many directories one has all its held entries looked at.
     pub one_in: u32,
     /// Hard links inside the source.
@@ -216,6 +217,24 @@ impl Run<'_> {
         self.problems.add(self.monitor, problem);
     }
 
+    /// Says what the inode of a path lacks; of owners only once, for then it is all of them.
+    pub fn report_lacks(&self, path: &[u8], lacks: Lacks) {
+        if let Some(fault) = lacks.xattr {
+            let message = format!("{fault}; the rest of it is stored");
+            self.problem(Problem { kind: ProblemKind::NotKept, path: path::absolute(path), message });
+        }
+        if lacks.owner && !self.told_of_owners.swap(true, Ordering::Relaxed) {
+            self.problem(Problem {
+                kind: ProblemKind::Notice,
+                path: path::absolute(path),
+                message:
+                    "only root can give files to other owners: theirs are recorded in the catalog alone, \
+                          here and for all that follow"
+                        .to_owned(),
+            });
+        }
+    }
+
     /// Counts bytes read; says whether to stop.
     pub fn has_read(&self, bytes: u64) -> bool {
         self.progress.add_bytes(bytes);
@@ -308,6 +327,7 @@ impl Run<'_> {
             target: None,
             xattrs: None,
             child: None,
+            partial: false,
             seen,
         }
     }

@@ -7,7 +7,7 @@
 use linksnap_inode::content::{self, Buffer, CopyFault, Shape};
 use linksnap_inode::{ContentHash, DirFd, Errno, Fault, Kind, RegularFile, Stat, Xattrs};
 
-use crate::stages::validate::{Attributes, Owners};
+use crate::stages::validate::Attributes;
 use crate::tree::{TreeDir, TreeFile};
 
 /// How often a file that changes while it is read is read again.
@@ -30,15 +30,33 @@ pub struct Stored {
     pub data_bytes: u64,
     /// The file changed each time it was read.
     pub changed_while_read: bool,
-    /// An attribute that could not be set: what it was, and why.
-    pub not_kept: Option<Fault>,
+    /// What could not be set.
+    pub lacks: Lacks,
+}
+
+/// What an inode lacks of what it should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lacks {
+    /// The owner: only root may give files away.
+    pub owner: bool,
+    /// An extended attribute, and why.
+    pub xattr: Option<Fault>,
+}
+
+impl Lacks {
+    /// Does it lack anything?
+    #[must_use]
+    pub fn anything(&self) -> bool {
+        self.owner || self.xattr.is_some()
+    }
 }
 
 impl Stored {
     /// What the new inode's attributes must be.
     #[must_use]
     pub fn attributes(&self) -> Attributes {
-        Attributes::from(&self.stat)
+        let all = Attributes::from(&self.stat);
+        Attributes { owner: all.owner.filter(|_| !self.lacks.owner), ..all }
     }
 }
 
@@ -57,15 +75,13 @@ pub enum StoreError {
 pub struct Tools<'a> {
     /// For reading.
     pub buffer: &'a mut Buffer,
-    /// Are owners set?
-    pub owners: Owners,
     /// Told of every piece of content that was read; says whether to stop.
     pub watch: &'a mut dyn FnMut(u64) -> bool,
 }
 
 impl std::fmt::Debug for Tools<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tools").field("owners", &self.owners).finish_non_exhaustive()
+        f.debug_struct("Tools").finish_non_exhaustive()
     }
 }
 
@@ -87,9 +103,9 @@ pub fn store<D: TreeDir>(
 ) -> Result<Stored, StoreError> {
     match stat.kind {
         Kind::File => store_file(source, (name, stat), to, new_name, tools),
-        Kind::Symlink => store_symlink(source, (name, stat), to, new_name, tools.owners),
+        Kind::Symlink => store_symlink(source, (name, stat), to, new_name),
         Kind::Directory => Err(StoreError::Source(Fault::new("copy", Errno::ISDIR))),
-        _ => store_special(source, (name, stat), to, new_name, tools.owners),
+        _ => store_special(source, (name, stat), to, new_name),
     }
 }
 
@@ -141,7 +157,7 @@ fn copy_once<D: TreeDir>(
     }
     let stat = Stat { size: read.size, ..after };
     let made = to.stat().map_err(StoreError::Target)?;
-    let not_kept = dress_file(to, &made, &stat, &xattrs, tools.owners)?;
+    let lacks = dress_file(to, &made, &stat, &xattrs)?;
     Ok(Stored {
         stat,
         inode: made.inode,
@@ -150,7 +166,7 @@ fn copy_once<D: TreeDir>(
         xattrs,
         data_bytes: read.data_bytes,
         changed_while_read: !same_content(&before, &after) || read.size != after.size,
-        not_kept,
+        lacks,
     })
 }
 
@@ -160,26 +176,34 @@ pub(crate) fn same_content(before: &Stat, after: &Stat) -> bool {
     look(before) == look(after)
 }
 
-fn dress_file(
-    to: &RegularFile,
+fn dress_file(to: &RegularFile, made: &Stat, wanted: &Stat, xattrs: &Xattrs) -> Result<Lacks, StoreError> {
+    let owner = give(made, wanted, |uid, gid| to.set_owner(uid, gid)).map_err(StoreError::Target)?;
+    if made.mode != wanted.mode {
+        to.set_mode(wanted.mode).map_err(StoreError::Target)?;
+    }
+    let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write(to) })?;
+    to.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
+    Ok(Lacks { owner, xattr })
+}
+
+/// Gives an inode to its owner; says whether that was not allowed. A group of one's own is set even so.
+fn give(
     made: &Stat,
     wanted: &Stat,
-    xattrs: &Xattrs,
-    owners: Owners,
-) -> Result<Option<Fault>, StoreError> {
-    let set = || {
-        if owners == Owners::Kept && (made.uid, made.gid) != (wanted.uid, wanted.gid) {
-            to.set_owner(wanted.uid, wanted.gid)?;
-        }
-        if made.mode != wanted.mode {
-            to.set_mode(wanted.mode)?;
-        }
-        Ok(())
-    };
-    set().map_err(StoreError::Target)?;
-    let not_kept = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write(to) })?;
-    to.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
-    Ok(not_kept)
+    set: impl Fn(Option<u32>, Option<u32>) -> Result<(), Fault>,
+) -> Result<bool, Fault> {
+    if (made.uid, made.gid) == (wanted.uid, wanted.gid) {
+        return Ok(false);
+    }
+    match set(Some(wanted.uid), Some(wanted.gid)) {
+        Err(fault) if fault.is(Errno::PERM) => {}
+        other => return other.map(|()| false),
+    }
+    match set(None, Some(wanted.gid)) {
+        Ok(()) => Ok(made.uid != wanted.uid),
+        Err(fault) if fault.is(Errno::PERM) => Ok(true),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// An extended attribute that this filesystem or this user cannot set is a problem of the path, not of the
@@ -199,13 +223,12 @@ fn store_symlink<D: TreeDir>(
     (name, stat): (&[u8], &Stat),
     to: &DirFd,
     new_name: &[u8],
-    owners: Owners,
 ) -> Result<Stored, StoreError> {
     let target = source.read_link(name).map_err(StoreError::Source)?;
     let xattrs = source.xattrs(Some(name)).map_err(StoreError::Source)?;
     to.make_symlink(new_name, &target).map_err(StoreError::Target)?;
     let stat = Stat { size: target.len() as u64, ..*stat };
-    let mut stored = dress_entry(to, new_name, stat, xattrs, owners)?;
+    let mut stored = dress_entry(to, new_name, stat, xattrs)?;
     stored.target = Some(target.into_boxed_slice());
     Ok(stored)
 }
@@ -215,7 +238,6 @@ fn store_special<D: TreeDir>(
     (name, stat): (&[u8], &Stat),
     to: &DirFd,
     new_name: &[u8],
-    owners: Owners,
 ) -> Result<Stored, StoreError> {
     let xattrs = source.xattrs(Some(name)).map_err(StoreError::Source)?;
     match to.make_node(new_name, stat.kind, stat.rdev) {
@@ -224,29 +246,18 @@ fn store_special<D: TreeDir>(
         Err(fault) if fault.is(Errno::PERM) => return Err(StoreError::Source(fault)),
         Err(fault) => return Err(StoreError::Target(fault)),
     }
-    dress_entry(to, new_name, *stat, xattrs, owners)
+    dress_entry(to, new_name, *stat, xattrs)
 }
 
 /// Sets the attributes of a new entry that cannot be opened: a symbolic link or special file.
-fn dress_entry(
-    to: &DirFd,
-    name: &[u8],
-    wanted: Stat,
-    xattrs: Xattrs,
-    owners: Owners,
-) -> Result<Stored, StoreError> {
+fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<Stored, StoreError> {
     let made = to.stat_entry(name).map_err(StoreError::Target)?;
-    let set = || {
-        if owners == Owners::Kept && (made.uid, made.gid) != (wanted.uid, wanted.gid) {
-            to.set_entry_owner(name, wanted.uid, wanted.gid)?;
-        }
-        if wanted.kind != Kind::Symlink {
-            to.set_special_mode(name, wanted.mode)?;
-        }
-        Ok(())
-    };
-    set().map_err(StoreError::Target)?;
-    let not_kept = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write_entry(to, name) })?;
+    let owner = give(&made, &wanted, |uid, gid| to.set_entry_owner(name, uid, gid));
+    let owner = owner.map_err(StoreError::Target)?;
+    if wanted.kind != Kind::Symlink {
+        to.set_special_mode(name, wanted.mode).map_err(StoreError::Target)?;
+    }
+    let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write_entry(to, name) })?;
     to.set_entry_mtime(name, wanted.mtime).map_err(StoreError::Target)?;
     Ok(Stored {
         stat: wanted,
@@ -256,28 +267,20 @@ fn dress_entry(
         xattrs,
         data_bytes: 0,
         changed_while_read: false,
-        not_kept,
+        lacks: Lacks { owner, xattr },
     })
 }
 
-/// Makes the attributes of a directory those of another; an extended attribute that cannot be set is
-/// returned.
-pub fn dress_directory(
-    to: &DirFd,
-    wanted: &Stat,
-    xattrs: &Xattrs,
-    owners: Owners,
-) -> Result<Option<Fault>, Fault> {
+/// Makes the attributes of a directory those of another.
+pub fn dress_directory(to: &DirFd, wanted: &Stat, xattrs: &Xattrs) -> Result<Lacks, Fault> {
     let made = to.stat()?;
-    if owners == Owners::Kept && (made.uid, made.gid) != (wanted.uid, wanted.gid) {
-        to.set_owner(wanted.uid, wanted.gid)?;
-    }
+    let owner = give(&made, wanted, |uid, gid| to.set_owner(uid, gid))?;
     to.set_mode(wanted.mode)?;
-    let not_kept = match keep_going(xattrs.write(to)) {
-        Ok(not_kept) => not_kept,
+    let xattr = match keep_going(xattrs.write(to)) {
+        Ok(xattr) => xattr,
         Err(StoreError::Target(fault) | StoreError::Source(fault)) => return Err(fault),
         Err(StoreError::Stopped) => return Err(STOPPED),
     };
     to.set_mtime(wanted.mtime)?;
-    Ok(not_kept)
+    Ok(Lacks { owner, xattr })
 }

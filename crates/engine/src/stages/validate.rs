@@ -34,10 +34,8 @@ pub struct Attributes {
     pub size: u64,
     /// The twelve permission bits.
     pub mode: u16,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
+    /// User and group; `None`: they could not be stored, and are not compared.
+    pub owner: Option<(u32, u32)>,
     /// Modification time.
     pub mtime: Timestamp,
     /// Device number.
@@ -47,47 +45,47 @@ pub struct Attributes {
 impl From<&Stat> for Attributes {
     fn from(stat: &Stat) -> Self {
         let Stat { size, mode, uid, gid, mtime, rdev, .. } = *stat;
-        Self { size, mode, uid, gid, mtime, rdev }
+        Self { size, mode, owner: Some((uid, gid)), mtime, rdev }
     }
 }
 
 impl From<&Version> for Attributes {
     fn from(version: &Version) -> Self {
-        let Version { size, mode, uid, gid, mtime, rdev, .. } = *version;
-        Self { size, mode, uid, gid, mtime, rdev }
+        let Version { size, mode, uid, gid, mtime, rdev, partial, .. } = *version;
+        Self { size, mode, owner: (!partial).then_some((uid, gid)), mtime, rdev }
     }
 }
 
-/// Whose owners can be compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owners {
-    /// Owners were set.
-    Kept,
-    /// Only root can set them: they are what they are.
-    Ours,
-}
-
-/// Which attributes differ, in words; `None` if none does.
+/// Which attributes are not what they should be, in words; `None` if all are.
 #[must_use]
-pub fn difference(kind: Kind, is: &Attributes, should: &Attributes, owners: Owners) -> Option<String> {
-    let mut differing = Vec::new();
+pub fn difference(kind: Kind, is: &Attributes, should: &Attributes) -> Option<String> {
+    let sized = matches!(kind, Kind::File | Kind::Symlink);
+    let has_mode = kind != Kind::Symlink;
+    let same = (!sized || is.size == should.size)
+        && (!has_mode || is.mode == should.mode)
+        && (should.owner.is_none() || is.owner == should.owner)
+        && (is.mtime, is.rdev) == (should.mtime, should.rdev);
+    if same {
+        return None;
+    }
+    let mut words = Vec::new();
     let mut note = |what: &str, is: String, should: String| {
         if is != should {
-            differing.push(format!("{what} is {is}, should be {should}"));
+            words.push(format!("{what} is {is}, should be {should}"));
         }
     };
-    if kind == Kind::File || kind == Kind::Symlink {
+    if sized {
         note("size", is.size.to_string(), should.size.to_string());
     }
-    if kind != Kind::Symlink {
+    if has_mode {
         note("mode", format!("{:04o}", is.mode), format!("{:04o}", should.mode));
     }
-    if owners == Owners::Kept {
-        note("owner", format!("{}:{}", is.uid, is.gid), format!("{}:{}", should.uid, should.gid));
+    if let (Some((uid, gid)), Some((user, group))) = (is.owner, should.owner) {
+        note("owner", format!("{uid}:{gid}"), format!("{user}:{group}"));
     }
     note("modification time", time(is.mtime), time(should.mtime));
     note("device number", format!("{:x}", is.rdev), format!("{:x}", should.rdev));
-    (!differing.is_empty()).then(|| differing.join(", "))
+    Some(words.join(", "))
 }
 
 fn time(time: Timestamp) -> String {
@@ -123,12 +121,7 @@ pub enum Depth {
 }
 
 /// Reads the staging directory and compares it with what must be in it; `expected` is sorted by name.
-pub fn validate(
-    staging: &DirFd,
-    expected: &[Expected<'_>],
-    depth: Depth,
-    owners: Owners,
-) -> Result<Vec<Finding>, Fault> {
+pub fn validate(staging: &DirFd, expected: &[Expected<'_>], depth: Depth) -> Result<Vec<Finding>, Fault> {
     let mut names = staging.names()?;
     names.sort_by_name();
     let mut there = names.iter().peekable();
@@ -140,7 +133,7 @@ pub fn validate(
         let found = there.next_if(|name| name.bytes == wanted.name);
         let wrong = match found {
             None => Some("it is missing".to_owned()),
-            Some(found) => wrong_entry(staging, found, wanted, depth, owners)?,
+            Some(found) => wrong_entry(staging, found, wanted, depth)?,
         };
         findings.extend(wrong.map(|what| Finding::Wrong { index, what }));
     }
@@ -157,7 +150,6 @@ fn wrong_entry(
     found: Name<'_>,
     wanted: &Expected<'_>,
     depth: Depth,
-    owners: Owners,
 ) -> Result<Option<String>, Fault> {
     if found.kind.is_some_and(|kind| kind != wanted.kind) {
         return Ok(Some(format!("it is {:?}, should be {:?}", found.kind, wanted.kind)));
@@ -174,5 +166,5 @@ fn wrong_entry(
     if stat.kind != wanted.kind {
         return Ok(Some(format!("it is {:?}, should be {:?}", stat.kind, wanted.kind)));
     }
-    Ok(difference(wanted.kind, &Attributes::from(&stat), &should, owners))
+    Ok(difference(wanted.kind, &Attributes::from(&stat), &should))
 }

@@ -25,11 +25,11 @@ use crate::source::{SourceError, Sources};
 use crate::stages::build::{self, Past, Task};
 use crate::stages::plan::Known;
 use crate::stages::publish::{self, PublishError, Staged};
+use crate::stages::rebind;
 use crate::stages::recover::{self, Recovered};
 use crate::stages::remove;
 use crate::stages::run::{Counts, Hands, Message, Run, RunError};
 use crate::stages::scan::{Mounts, Scope};
-use crate::stages::validate::Owners;
 use crate::tree::LocalTree;
 
 pub use preview::{PlannedStep, preview};
@@ -168,7 +168,9 @@ impl BackupError {
 }
 
 fn disk_hint(error: &FsError) -> String {
-    let what = if error.is(Errno::NOSPC) {
+    let what = if error.is(Errno::ACCESS) || error.is(Errno::PERM) || error.is(Errno::EXIST) {
+        "something in the repository is in the way: look at the path named"
+    } else if error.is(Errno::NOSPC) {
         "the repository's disk is full: `df -h` shows bytes, `df -i` inodes. Free some, or remove the \
          oldest snapshots"
     } else if error.is(Errno::DQUOT) {
@@ -176,10 +178,7 @@ fn disk_hint(error: &FsError) -> String {
     } else {
         "look into the kernel's log for errors of the repository's disk"
     };
-    format!(
-        "{what}; nothing was published, earlier snapshots are untouched, and the next run goes on \
-             from what a checkpoint holds"
-    )
+    format!("{what}; nothing was published, and earlier snapshots are untouched")
 }
 
 /// Takes a snapshot of the job's sources and publishes it.
@@ -200,11 +199,24 @@ pub fn backup(
     let _lock = job.lock(&options.holder)?;
     // Opened before the first write: syncfs reports errors since then.
     let sync = job.dir().reopen().map_err(|fault| JobError::from(fault.at(job.path())))?;
+    refuse_lost_catalog(&job)?;
     let mut writer = Writer::open(&job.catalog_path()).map_err(|source| job.catalog_error(source))?;
     monitor.reached(Phase::Recover);
     let failed = |source| BackupError::Publish { job: job.name().clone(), source };
     let recovered = recover::finish_staged(&job, &mut writer, &sync, monitor).map_err(failed)?;
     recover::forget_without_staging(&job, &mut writer).map_err(failed)?;
+    let problems = Problems::default();
+    if rebind::rebind(&job, &mut writer).map_err(failed)? {
+        problems.add(
+            monitor,
+            Problem {
+                kind: ProblemKind::Notice,
+                path: linksnap_inode::dir::path_bytes(job.path()).to_vec(),
+                message: "this job was copied from elsewhere: which inode holds what was looked up anew"
+                    .to_owned(),
+            },
+        );
+    }
 
     let scope = Scope {
         sources: &sources,
@@ -212,9 +224,24 @@ pub fn backup(
         mounts: if options.one_file_system { Mounts::Stay } else { Mounts::Cross },
         repository: Some(repository_stat),
     };
-    let problems = Problems::default();
     let recipe = Recipe { job: &job, options, monitor, problems: &problems, recovered };
     recipe.cook(scope, &LocalTree::new(root), writer, &sync)
+}
+
+/// Snapshots without a catalog: nothing could be linked to them, and they would be forgotten.
+fn refuse_lost_catalog(job: &Job) -> Result<(), JobError> {
+    match job.workshop().stat_entry(layout::CATALOG.as_bytes()) {
+        Err(fault) if fault.is(Errno::NOENT) => {}
+        Err(fault) => return Err(fault.at(job.catalog_path()).into()),
+        Ok(_) => return Ok(()),
+    }
+    let names = job.dir().names().map_err(|fault| fault.at(job.path()))?;
+    let is_snapshot =
+        |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| SnapshotName::parse(name).is_some());
+    if names.iter().any(|name| is_snapshot(name.bytes)) {
+        return Err(JobError::NoCatalog { path: job.catalog_path() });
+    }
+    Ok(())
 }
 
 fn open_root() -> Result<DirFd, BackupError> {
@@ -397,7 +424,7 @@ impl Recipe<'_> {
             resumes,
             building: id,
             racy_from: self.racy_from()?,
-            owners: if limits::is_root() { Owners::Kept } else { Owners::Ours },
+            told_of_owners: AtomicBool::new(false),
             one_in: match self.options.validate {
                 Thoroughness::Share(one_in) => one_in,
                 Thoroughness::Full => 1,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use linksnap_catalog::{CatalogError, DirId, Reader, Row, Rows, Snapshot, SnapshotId, Version};
 use linksnap_inode::content::{self, Buffer, Shape};
-use linksnap_inode::{DirFd, Fault, Kind, Name, Xattrs, limits};
+use linksnap_inode::{DirFd, Errno, Fault, Kind, Name, Xattrs, limits};
 
 use crate::job::{Job, JobError};
 use crate::monitor::{Monitor, Progress, Wish};
@@ -18,7 +18,7 @@ use crate::path;
 use crate::pool::{self, Queue};
 use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
 use crate::stages::store::STOPPED;
-use crate::stages::validate::{self, Attributes, Owners};
+use crate::stages::validate::{self, Attributes};
 
 /// What to verify.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ pub fn verify(
         monitor,
         problems: &problems,
         content: options.content,
-        owners: if job.keeps_owners() { Owners::Kept } else { Owners::Ours },
+        moved: is_moved(job, &reader).map_err(failed)?,
         progress: Progress::default(),
         counted: Counted::default(),
         seen: Mutex::new(HashSet::new()),
@@ -111,12 +111,12 @@ pub fn verify(
     let threads = options.threads.unwrap_or_else(pool::usual_threads);
     let mut newer = None;
     for snapshot in snapshots.iter().rev() {
-        check.snapshot(snapshot, newer, threads).map_err(|stop| match stop {
+        let is_there = check.snapshot(snapshot, newer, threads).map_err(|stop| match stop {
             Stop::Interrupted => VerifyError::Interrupted,
             Stop::Catalog(source) => failed(source),
             Stop::Job(error) => error.into(),
         })?;
-        newer = Some(snapshot.id);
+        newer = Some(snapshot.id).filter(|_| is_there).or(newer);
     }
     let counted = &check.counted;
     Ok(VerifySummary {
@@ -127,6 +127,12 @@ pub fn verify(
         unwitnessed: counted.unwitnessed.load(Ordering::Relaxed),
         problems: problems.take(),
     })
+}
+
+fn is_moved(job: &Job, reader: &Reader) -> Result<bool, CatalogError> {
+    let home = reader.home()?;
+    let here = job.workshop().stat().map(|stat| stat.inode);
+    Ok(home.is_some() && home != here.ok())
 }
 
 enum Stop {
@@ -153,7 +159,8 @@ struct Check<'a> {
     monitor: &'a dyn Monitor,
     problems: &'a Problems,
     content: bool,
-    owners: Owners,
+    /// The job was copied: its inodes have other numbers than the catalog says.
+    moved: bool,
     progress: Progress,
     counted: Counted,
     /// Inodes looked at that may stand under several names of one snapshot.
@@ -167,26 +174,22 @@ struct Tree<'a> {
     newer: Option<SnapshotId>,
 }
 
-impl Tree<'_> {
-    /// Is this the newest of the snapshots looked at that has the version?
-    fn is_newest_with(&self, version: &Version) -> bool {
-        match (self.newer, version.last) {
-            (None, _) => true,
-            (Some(newer), Some(last)) => last <= newer,
-            (Some(_), None) => false,
-        }
-    }
-}
-
 type Task = (Vec<u8>, Version);
 
 impl Check<'_> {
-    fn snapshot(&self, snapshot: &Snapshot, newer: Option<SnapshotId>, threads: usize) -> Result<(), Stop> {
+    /// Verifies one snapshot; says whether it is there.
+    fn snapshot(&self, snapshot: &Snapshot, newer: Option<SnapshotId>, threads: usize) -> Result<bool, Stop> {
         let root = match self.job.dir().open_dir(snapshot.name.as_bytes()) {
             Ok(root) => root,
+            Err(fault) if fault.is(Errno::NOENT) => {
+                let path = linksnap_inode::dir::path_bytes(&self.job.path().join(&snapshot.name)).to_vec();
+                let message = "somebody removed this snapshot".to_owned();
+                self.problems.add(self.monitor, Problem { kind: ProblemKind::Notice, path, message });
+                return Ok(false);
+            }
             Err(fault) => {
                 self.damage(snapshot, b"", &format!("the snapshot cannot be opened: {fault}"));
-                return Ok(());
+                return Ok(false);
             }
         };
         let tree = Tree { root: &root, snapshot, newer };
@@ -194,7 +197,7 @@ impl Check<'_> {
         let rows = reader.as_of(DirId(0), snapshot.id)?;
         let Some(row) = rows.find(b"") else {
             self.damage(snapshot, b"", "the catalog knows nothing of this snapshot");
-            return Ok(());
+            return Ok(false);
         };
         let first: Task = (Vec::new(), row.version.clone());
         pool::run(
@@ -202,7 +205,8 @@ impl Check<'_> {
             first,
             || Ok((self.job.catalog().map_err(Stop::Job)?, Buffer::default())),
             |(reader, buffer), task, queue| self.directory(&tree, reader, buffer, task, queue),
-        )
+        )?;
+        Ok(true)
     }
 
     fn directory(
@@ -237,7 +241,7 @@ impl Check<'_> {
                 .filter(|row| row.version.child.is_some())
                 .map(|row| (path::join(&path, row.name), row.version.clone())),
         );
-        sound.retain(|row| row.version.child.is_none() && tree.is_newest_with(row.version));
+        sound.retain(|row| row.version.child.is_none() && row.version.is_newest_before(tree.newer));
         sound.sort_unstable_by_key(|row| row.version.stored_inode);
         for row in &sound {
             if self.monitor.wish() == Wish::Stop {
@@ -276,7 +280,11 @@ impl Check<'_> {
                 Some(found) if found.kind.is_some_and(|kind| kind != row.version.kind) => {
                     damage(&format!("it is {:?}, should be {:?}", found.kind, row.version.kind));
                 }
-                Some(found) if row.version.child.is_none() && found.inode != row.version.stored_inode => {
+                Some(found)
+                    if row.version.child.is_none()
+                        && found.inode != row.version.stored_inode
+                        && !self.moved =>
+                {
                     let (is, should) = (found.inode, row.version.stored_inode);
                     damage(&format!("it is another file: inode {is}, should be {should}"));
                 }
@@ -315,10 +323,10 @@ impl Check<'_> {
         wanted: &Xattrs,
     ) {
         let should = Attributes::from(version);
-        if let Some(what) = validate::difference(version.kind, is, &should, self.owners) {
+        if let Some(what) = validate::difference(version.kind, is, &should) {
             self.damage(snapshot, path, &what);
         }
-        if xattrs != wanted {
+        if xattrs != wanted && !version.partial {
             self.damage(snapshot, path, "its extended attributes are not what they were");
         }
     }
@@ -390,7 +398,7 @@ impl Check<'_> {
     }
 
     fn damage(&self, snapshot: &Snapshot, path: &[u8], what: &str) {
-        let place = self.job.path().join(&snapshot.name).join(path::as_path(path));
+        let place = path::under(&self.job.path().join(&snapshot.name), path);
         self.problems.add(
             self.monitor,
             Problem {

@@ -10,6 +10,7 @@ use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::tree::{Content, Edit, TreeBuilder, apply};
 use linksnap_testkit::{crash, skip, skip_unless};
 
+use crate::backup::some_of_everything;
 use crate::kill::{Moment, PLENTY, backup_that_dies, plenty};
 use crate::kitchen::Kitchen;
 use crate::ledger::{Ledger, names_in};
@@ -351,4 +352,56 @@ fn users_entry() {
     assert_eq!((summary.scaffold, summary.problems.list.len()), ("interrupted", 0));
     drop(tree.mode("2/locked", 0o755).mode("2/locked/in", 0o755));
     drop(succeed(&mut kitchen, &mut ledger));
+}
+
+#[test]
+fn a_copied_job_goes_on_where_it_was() {
+    let mut kitchen = Kitchen::new();
+    drop(some_of_everything(&kitchen));
+    drop(kitchen.backup());
+    drop(TreeBuilder::new(&kitchen.source).file("a/two", b"TWO").delete("a/dangling"));
+    drop(kitchen.backup());
+    let copy = kitchen.repository.with_file_name("copy");
+    let copied = std::process::Command::new("cp").arg("-a").args([&kitchen.repository, &copy]).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+    kitchen.repository = copy;
+    kitchen.assert_sound();
+    let summary = kitchen.backup();
+    assert_eq!(summary.problems.problems, 0, "{:?}", summary.problems.list);
+    assert_eq!((summary.counts.copied_files, summary.counts.changed), (0, 0));
+    kitchen.assert_sound();
+    let again = kitchen.backup();
+    assert_eq!((again.problems.list, again.counts.copied_files), (Vec::new(), 0));
+}
+
+#[test]
+fn a_lost_catalog_is_refused() {
+    let mut kitchen = Kitchen::new();
+    drop(some_of_everything(&kitchen));
+    drop(kitchen.backup());
+    std::fs::remove_file(kitchen.repository.join("job/.linksnap/catalog.db")).expect("removed");
+    let error = kitchen.try_backup(&Silent).expect_err("nothing to go on from");
+    assert!(error.to_string().contains("is missing"), "{error}");
+    std::fs::copy(
+        kitchen.repository.join("job/.linksnap/catalog.copy"),
+        kitchen.repository.join("job/.linksnap/catalog.db"),
+    )
+    .expect("put back");
+    assert_eq!(kitchen.backup().counts.copied_files, 0);
+    kitchen.assert_sound();
+}
+
+#[test]
+fn a_snapshot_removed_by_hand_is_no_damage() {
+    let mut kitchen = Kitchen::new();
+    drop(some_of_everything(&kitchen));
+    let first = kitchen.backup();
+    drop(kitchen.backup());
+    std::fs::remove_dir_all(&first.path).expect("removed");
+    assert_eq!(kitchen.verify().problems.problems, 0);
+    let third = kitchen.backup();
+    std::fs::remove_dir_all(&third.path).expect("removed");
+    let fourth = kitchen.backup();
+    assert_eq!((fourth.problems.problems, fourth.problems.warnings), (0, 1));
+    assert_eq!(kitchen.verify().problems.problems, 0);
 }

@@ -31,6 +31,9 @@ pub fn check(config: &Config, global: &Global, output: &Output) -> Exit {
 fn verdict(repository: &Place, missing: usize) -> String {
     match (&repository.path, missing) {
         (None, _) => "wrong: no repository is named".to_owned(),
+        (_, 0) if !repository.is_there => {
+            "nothing is wrong but that the repository cannot be used".to_owned()
+        }
         (_, 0) => "nothing is wrong".to_owned(),
         (_, missing) => {
             let sources = counted(missing as u64, "source is", "sources are");
@@ -61,19 +64,20 @@ fn print(config: &Config, repository: &Place, jobs: &[Explained<'_>], output: &O
 /// The repository, and whether it is there.
 struct Place {
     path: Option<PathBuf>,
+    is_there: bool,
     state: String,
 }
 
 impl Place {
     fn of(config: &Config, global: &Global) -> Self {
         let Ok(path) = locate::repository_path(global, Some(config)) else {
-            return Self { path: None, state: "not named".to_owned() };
+            return Self { path: None, is_there: false, state: "not named".to_owned() };
         };
-        let state = match Repository::open(&path) {
-            Ok(_) => "found".to_owned(),
-            Err(error) => error.to_string(),
+        let (is_there, state) = match Repository::open(&path) {
+            Ok(_) => (true, "found".to_owned()),
+            Err(error) => (false, error.to_string()),
         };
-        Self { path: Some(path), state }
+        Self { path: Some(path), is_there, state }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use linksnap_engine::Rules;
 use linksnap_engine::exclude::Verdict;
+use linksnap_engine::source::Sources;
 use serde::Serialize;
 
 use crate::config::{Config, Job};
@@ -47,12 +48,9 @@ struct Answer {
 
 impl Answer {
     fn of(path: &Path, job: &Job) -> Result<Self, Failure> {
-        if !job.sources.iter().any(|source| path.starts_with(source)) {
-            let because = "it is in none of the sources".to_owned();
-            return Ok(Self { included: false, because, at: None });
-        }
+        let sources = Sources::new(&job.sources).map_err(|error| Failure::usage(error.to_string()))?;
         let rules = Rules::new(&job.settings.rules).map_err(|error| Failure::usage(error.to_string()))?;
-        Ok(match rules.explain(path) {
+        Ok(match rules.explain(path, &sources) {
             Verdict::Included { because } => Self { included: true, because, at: None },
             Verdict::Excluded { because, at } => {
                 Self { included: false, because, at: (at != path).then_some(at) }

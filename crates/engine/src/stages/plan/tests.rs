@@ -47,6 +47,7 @@ fn known(kind: Kind) -> Version {
         target: None,
         xattrs: None,
         child: None,
+        partial: false,
         seen: Seen { inode: stat.inode, ctime: stat.ctime, links: 1, ..Seen::default() },
     }
 }

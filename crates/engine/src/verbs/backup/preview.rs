@@ -57,7 +57,13 @@ pub fn preview(
         None => None,
     };
     let past = job_found.as_ref().map(Past::open).transpose()?.flatten();
-    let scaffold = job_found.as_ref().and_then(|job| job.workshop().open_dir(layout::STAGING).ok());
+    // What is staged will be published before the run begins: it is the basis then, and no scaffold.
+    let is_staged =
+        past.as_ref().and_then(|past| past.basis.as_ref()).is_some_and(|one| one.state == State::Staged);
+    let scaffold = job_found
+        .filter(|_| !is_staged)
+        .as_ref()
+        .and_then(|job| job.workshop().open_dir(layout::STAGING).ok());
     let problems = Problems::default();
     let mut walk = Walk {
         scope,

@@ -1,11 +1,12 @@
 //! The deed of a restore: directories in parallel, every inode made whole before it gets its name.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use linksnap_catalog::{DirId, NewVersion, Reader, Row, Snapshot, Version};
 use linksnap_inode::content::Buffer;
-use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs, limits};
+use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs};
 
 use super::plan::{count, is_inside, is_wanted};
 use super::{Existing, RestoreError, RestoreOptions, RestoreSummary, catalog_error};
@@ -16,8 +17,7 @@ use crate::pool::{self, Queue};
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::source::Sources;
 use crate::stages::groups::{Groups, Stored, Turn};
-use crate::stages::store::{self, StoreError, Tools};
-use crate::stages::validate::Owners;
+use crate::stages::store::{self, Lacks, StoreError, Tools};
 
 /// The name that a replacement has until it is whole.
 const UNFINISHED: &str = ".linksnap-restoring";
@@ -32,7 +32,7 @@ pub(super) struct Deed<'a> {
     monitor: &'a dyn Monitor,
     problems: &'a Problems,
     progress: &'a Progress,
-    owners: Owners,
+    told_of_owners: AtomicBool,
     groups: Groups,
     summary: Mutex<RestoreSummary>,
 }
@@ -58,7 +58,6 @@ impl<'a> Deed<'a> {
     ) -> Result<Self, RestoreError> {
         let root = job.dir().open_dir(snapshot.name.as_bytes());
         let root = root.map_err(|fault| fault.at(job.path().join(&snapshot.name)))?;
-        let owners = if limits::is_root() { Owners::Kept } else { Owners::Ours };
         Ok(Self {
             job,
             snapshot,
@@ -69,7 +68,7 @@ impl<'a> Deed<'a> {
             monitor,
             problems,
             progress,
-            owners,
+            told_of_owners: AtomicBool::new(false),
             groups: Groups::default(),
             summary: Mutex::default(),
         })
@@ -149,10 +148,8 @@ impl<'a> Deed<'a> {
     fn dress(&self, task: &Task, from: &DirFd, to: &DirFd) -> Result<(), RestoreError> {
         let stat = from.stat().map_err(|fault| self.at(&task.path, fault))?;
         let xattrs = Xattrs::read(from).map_err(|fault| self.at(&task.path, fault))?;
-        let dressed = store::dress_directory(to, &stat, &xattrs, self.owners);
-        if let Some(fault) = dressed.map_err(|fault| self.at(&task.path, fault))? {
-            self.problem(ProblemKind::NotKept, &task.path, fault.to_string());
-        }
+        let lacks = store::dress_directory(to, &stat, &xattrs);
+        self.report_lacks(&task.path, lacks.map_err(|fault| self.at(&task.path, fault))?);
         Ok(())
     }
 
@@ -256,7 +253,7 @@ impl<'a> Deed<'a> {
     ) -> Result<bool, RestoreError> {
         let path = path::join(&task.path, row.name);
         let watch = &mut |count| self.watch(count);
-        let mut tools = Tools { buffer, owners: self.owners, watch };
+        let mut tools = Tools { buffer, watch };
         let stored = match store::store(from, (row.name, stat), to, name, &mut tools) {
             Ok(stored) => stored,
             Err(StoreError::Stopped) => return Err(RestoreError::Interrupted),
@@ -266,14 +263,22 @@ impl<'a> Deed<'a> {
                 return Ok(false);
             }
         };
-        if let Some(fault) = stored.not_kept {
-            self.problem(ProblemKind::NotKept, &path, fault.to_string());
-        }
+        self.report_lacks(&path, stored.lacks);
         if row.version.hash.is_some() && stored.hash != row.version.hash {
             let message = "restored, but its bytes are not what was backed up: the hash differs";
             self.problem(ProblemKind::Damage, &path, message.to_owned());
         }
         Ok(true)
+    }
+
+    fn report_lacks(&self, path: &[u8], lacks: Lacks) {
+        if let Some(fault) = lacks.xattr {
+            self.problem(ProblemKind::NotKept, path, fault.to_string());
+        }
+        if lacks.owner && !self.told_of_owners.swap(true, Ordering::Relaxed) {
+            let message = "only root can give files to other owners: this and all that follow are yours";
+            self.problem(ProblemKind::NotKept, path, message.to_owned());
+        }
     }
 
     fn watch(&self, count: u64) -> bool {
