@@ -45,7 +45,10 @@ impl<T> Queue<T> {
 
     /// No more work is handed out.
     pub fn stop(&self) {
+        // Under the lock: a thread between its last look and its wait would miss the call, and sleep for ever.
+        let state = self.lock();
         self.stopped.store(true, Ordering::Relaxed);
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -77,6 +80,17 @@ impl<T> Queue<T> {
     }
 }
 
+/// Wakes the other threads when one of them dies: its work will never be finished.
+struct StopsOnPanic<'a, T>(&'a Queue<T>);
+
+impl<T> Drop for StopsOnPanic<'_, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
 /// Does `first` and all that comes of it on `threads` threads. `start` makes what a thread needs for
 /// itself; `work` does one piece and may add more to the queue. The first error stops all and is returned.
 pub fn run<T: Send, W, E: Send>(
@@ -88,6 +102,7 @@ pub fn run<T: Send, W, E: Send>(
     let queue = Queue::new(first);
     let failed: Mutex<Option<E>> = Mutex::new(None);
     let one_thread = || {
+        let _stops = StopsOnPanic(&queue);
         let result = start().and_then(|mut own| {
             while let Some(piece) = queue.take() {
                 work(&mut own, piece, &queue)?;
@@ -150,5 +165,21 @@ mod tests {
             },
         );
         assert!(result.is_err());
+    }
+
+    #[test]
+    fn a_stop_wakes_all_whenever_it_comes() {
+        for _ in 0..2_000 {
+            let result = run(3, (), || Ok(()), |(), (), _| Err(()));
+            assert_eq!(result, Err(()));
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_all_threads() {
+        let work =
+            |(): &mut (), (), _: &Queue<()>| -> Result<(), ()> { std::panic::resume_unwind(Box::new(())) };
+        let done = std::panic::catch_unwind(|| run(2, (), || Ok(()), work));
+        assert!(done.is_err());
     }
 }

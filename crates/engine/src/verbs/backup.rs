@@ -463,7 +463,8 @@ impl Recipe<'_> {
         let threads = self.options.threads.unwrap_or_else(pool::usual_threads);
         let (sender, receiver): (Sender<Message>, Receiver<Message>) = bounded(256);
         std::thread::scope(|scope| {
-            let writing = scope.spawn(|| self.write(run.building, &receiver, writer, sync));
+            let building = run.building;
+            let writing = scope.spawn(move || self.write(building, receiver, writer, sync));
             let worked = pool::run(
                 threads,
                 first,
@@ -490,13 +491,12 @@ impl Recipe<'_> {
     fn write(
         &self,
         building: SnapshotId,
-        receiver: &Receiver<Message>,
+        receiver: Receiver<Message>,
         writer: &mut Writer,
         sync: &DirFd,
     ) -> Result<(), RunError> {
-        // Owned here, so that a failure makes the workers' next message fail, not wait for ever.
-        let receiver = receiver.clone();
-        for message in &receiver {
+        // The only receiver, and gone with this: a failure makes the workers' next message fail, not wait for ever.
+        for message in receiver {
             match message {
                 Message::Changes(changes) => writer.apply(building, &changes)?,
                 Message::Checkpoint => checkpoint(writer, sync, self.job, self.monitor)?,

@@ -194,7 +194,7 @@ fn groups_too_young_to_be_trusted_change_in_all_ways() {
 
 /// ext4 gives an inode 65,000 names: the second run needs 1,000 more than that.
 #[test]
-fn more_names_than_an_inode_can_have_cost_one_copy_more() {
+fn more_names_than_an_inode_can_have_cost_a_copy_more() {
     const NAMES: u64 = 33_000;
     let disk = or_skip!(LoopFs::create(FsKind::Ext4, 128, &[]));
     let mut kitchen = Kitchen::in_dir(&disk.path());
@@ -205,10 +205,11 @@ fn more_names_than_an_inode_can_have_cost_one_copy_more() {
     let source = Listing::read(tree.root());
     let without_groups = Compare::default();
     let mut earlier: Vec<(BackupSummary, Listing)> = Vec::new();
-    for (is_old, copied_files) in [(true, 2), (true, 1), (false, 1)] {
+    // Both threads may meet the limit at once, and each make a copy.
+    for (is_old, copied_files) in [(true, 2..=2), (true, 1..=2), (false, 1..=2)] {
         let summary = kitchen.backup();
         assert_eq!((summary.problems.list.as_slice(), summary.counts.files), (&[][..], NAMES + 1));
-        assert_eq!(summary.counts.copied_files, copied_files);
+        assert!(copied_files.contains(&summary.counts.copied_files), "{:?}", summary.counts);
         let snapshot = kitchen.listing(&summary);
         assert_eq!(source.diff(&snapshot, without_groups), [""; 0]);
         for (summary, listing) in &earlier {
@@ -221,7 +222,7 @@ fn more_names_than_an_inode_can_have_cost_one_copy_more() {
     }
     let inodes: BTreeSet<u64> =
         earlier.iter().flat_map(|(_, listing)| inodes_of_the_group(listing)).collect();
-    assert!(inodes.len() <= 3, "{} inodes hold 3 × {NAMES} names", inodes.len());
+    assert!(inodes.len() <= 5, "{} inodes hold 3 × {NAMES} names", inodes.len());
     kitchen.assert_sound();
 }
 

@@ -14,7 +14,7 @@ use linksnap_catalog::{SnapshotId, State};
 use linksnap_engine::verbs::backup::{BackupError, BackupSummary, Thoroughness};
 use linksnap_engine::{Monitor, Phase, Wish};
 use linksnap_testkit::listing::{Compare, Entry, Kind, Listing};
-use linksnap_testkit::tree::{Edit, apply, arb_edits};
+use linksnap_testkit::tree::{Edit, TreeBuilder, apply, arb_edits};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, prop_oneof};
@@ -319,7 +319,9 @@ fn cases() -> u32 {
 
 #[test]
 fn every_snapshot_stays_what_the_source_was() {
-    let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
+    // Histories are long, and a run takes its time: shrinking should end before the patience of who waits.
+    let config =
+        Config { cases: cases(), max_shrink_iters: 2_000, failure_persistence: None, ..Config::default() };
     let history = |steps: Vec<Step>| {
         let mut model = Model::new();
         steps.iter().for_each(|step| model.go(step));
@@ -327,4 +329,26 @@ fn every_snapshot_stays_what_the_source_was() {
         Ok(())
     };
     TestRunner::new(config).run(&arb_history(), history).unwrap_or_else(|found| panic!("{found}"));
+}
+
+/// More directories than the writer's line takes, so that workers who went on telling it would wait for ever.
+#[test]
+fn a_run_whose_catalog_cannot_be_written_ends() {
+    let mut kitchen = Kitchen::new();
+    for number in 0..600 {
+        drop(TreeBuilder::new(kitchen.source.join(format!("{number}"))).file("file", b""));
+    }
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let whims =
+            Whims { checkpoint_every: Some(20), die_at: Some(Phase::CheckpointSync), ..Whims::default() };
+        let failed = kitchen.try_backup(&Watcher { whims: &whims, asked: AtomicU64::new(0) });
+        assert!(matches!(failed, Err(BackupError::Run { .. })), "{failed:?}");
+        // What it had made does not hinder the next one.
+        drop(kitchen.backup());
+        kitchen.assert_sound();
+        sender.send(()).expect("the test waits");
+    });
+    let patience = std::time::Duration::from_secs(60);
+    assert_eq!(receiver.recv_timeout(patience), Ok(()), "the run neither ends nor succeeds");
 }
