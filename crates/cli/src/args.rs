@@ -93,6 +93,9 @@ pub enum Verb {
 pub struct InitArgs {
     #[command(flatten)]
     pub durability: DurabilityArgs,
+    /// Make nothing; say whether it could be made
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
 }
 
 /// What is asked of the repository's filesystem.

@@ -167,12 +167,7 @@ impl Repository {
         durability: Durability,
     ) -> Result<(Self, Creation), RepositoryError> {
         let dir = open_or_make(path)?;
-        let names = dir.names().map_err(|fault| fault.at(path))?;
-        // A fresh ext4 has this directory.
-        if names.iter().any(|name| name.bytes != b"lost+found") {
-            let is_repository = names.contains(layout::MARKER);
-            return Err(RepositoryError::NotEmpty { path: path.to_path_buf(), is_repository });
-        }
+        refuse_occupied(&dir, path)?;
         let filesystem = Filesystem::of(&dir).map_err(|fault| fault.at(path))?;
         let abilities = Abilities::probe(&dir).map_err(|fault| fault.at(path))?;
         let verdict = judge(&filesystem, &abilities, durability);
@@ -192,6 +187,22 @@ impl Repository {
             .and_then(|()| dir.sync())
             .map_err(|fault| fault.at(path))?;
         Ok((Self { path: path.to_path_buf(), dir, marker }, Creation { findings }))
+    }
+
+    /// Could a repository be made there? Tells the filesystem's type; tries nothing out and writes nothing.
+    pub fn preview(path: &Path, durability: Durability) -> Result<String, RepositoryError> {
+        let dir = match DirFd::open_root(path) {
+            Ok(dir) => {
+                refuse_occupied(&dir, path)?;
+                dir
+            }
+            Err(fault) if fault.is(Errno::NOENT) => nearest_existing(path)?,
+            Err(fault) => return Err(fault.at(path).into()),
+        };
+        let filesystem = Filesystem::of(&dir).map_err(|fault| fault.at(path))?;
+        judge(&filesystem, &Abilities::ASSUMED, durability)
+            .map_err(|(reason, remedy)| unsuitable(path, reason, remedy))?;
+        Ok(filesystem.name())
     }
 
     /// Opens a repository.
@@ -268,6 +279,26 @@ fn open_or_make(path: &Path) -> Result<DirFd, RepositoryError> {
         .and_then(|()| above.sync())
         .and_then(|()| above.open_dir(name))
         .map_err(|fault| fault.at(path).into())
+}
+
+fn refuse_occupied(dir: &DirFd, path: &Path) -> Result<(), RepositoryError> {
+    let names = dir.names().map_err(|fault| fault.at(path))?;
+    // A fresh ext4 has this directory.
+    if names.iter().all(|name| name.bytes == b"lost+found") {
+        return Ok(());
+    }
+    let is_repository = names.contains(layout::MARKER);
+    Err(RepositoryError::NotEmpty { path: path.to_path_buf(), is_repository })
+}
+
+/// The directory in which a missing one would be made.
+fn nearest_existing(path: &Path) -> Result<DirFd, RepositoryError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or_else(|| Path::new("."));
+    match DirFd::open_root(parent) {
+        Err(fault) if fault.is(Errno::NOENT) => nearest_existing(parent),
+        other => Ok(other.map_err(|fault| fault.at(parent))?),
+    }
 }
 
 fn unsuitable(path: &Path, reason: String, remedy: String) -> RepositoryError {

@@ -141,6 +141,17 @@ pub struct Abilities {
 }
 
 impl Abilities {
+    /// What is assumed of a filesystem on which nothing was tried.
+    pub const ASSUMED: Self = Self {
+        hard_links: true,
+        symlink_links: true,
+        rename_noreplace: true,
+        true_inode_numbers: true,
+        xattrs: true,
+        owners: true,
+        nanoseconds: true,
+    };
+
     /// Tries each ability out in `dir` with files of its own, which are removed again.
     pub fn probe(dir: &DirFd) -> Result<Self, Fault> {
         let name: &[u8] = b".linksnap-probe";

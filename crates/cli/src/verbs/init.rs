@@ -22,6 +22,9 @@ pub fn init(args: &InitArgs, global: &Global, output: &Output) -> Result<Exit, F
         None => Config::find(global.config.as_deref())?,
     };
     let path = locate::repository_path(global, config.as_ref())?;
+    if args.dry_run {
+        return preview(&path, args, output);
+    }
     let (repository, findings) = create(&path, &args.durability)?;
     if output.is_json() {
         output.json(&Document::new(&repository, &findings));
@@ -31,10 +34,35 @@ pub fn init(args: &InitArgs, global: &Global, output: &Output) -> Result<Exit, F
     Ok(Exit::Done)
 }
 
+/// Says whether the repository could be made.
+fn preview(path: &Path, args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
+    let filesystem = Repository::preview(path, durability(&args.durability))?;
+    if output.is_json() {
+        let path = JsonPath::new(path.as_os_str().as_bytes());
+        output.json(&Planned { path, filesystem: &filesystem, dry_run: true });
+    } else {
+        let name = output.name(path.as_os_str().as_bytes());
+        let end = format!(" on {filesystem}");
+        output.report([b"dry run: would make the repository ".as_slice(), &name, end.as_bytes()].concat());
+    }
+    Ok(Exit::Done)
+}
+
+fn durability(args: &DurabilityArgs) -> Durability {
+    if args.degraded { Durability::Degraded } else { Durability::Required }
+}
+
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    path: JsonPath,
+    filesystem: &'a str,
+    dry_run: bool,
+}
+
 /// Makes a repository; what was found out about the filesystem, in sentences.
 pub fn create(path: &Path, args: &DurabilityArgs) -> Result<(Repository, Vec<String>), Failure> {
-    let durability = if args.degraded { Durability::Degraded } else { Durability::Required };
-    let (repository, creation) = Repository::create(path, clock::now()?, durability)?;
+    let (repository, creation) = Repository::create(path, clock::now()?, durability(args))?;
     Ok((repository, creation.findings))
 }
 

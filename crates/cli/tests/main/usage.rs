@@ -36,6 +36,16 @@ fn init_says_in_json_what_it_found() {
 }
 
 #[test]
+fn a_dry_init_makes_nothing() {
+    let stage = Stage::new();
+    let text = stage.call(["init", "--degraded", "-n"]).succeeded().text();
+    assert!(text.contains("would make the repository"), "{text}");
+    assert!(!stage.path("repo").exists());
+    stage.init();
+    stage.call(["init", "--degraded", "-n"]).exited(12);
+}
+
+#[test]
 fn wrong_arguments_are_code_2() {
     let stage = Stage::new();
     let table: &[&[&str]] = &[

@@ -83,3 +83,39 @@ fn a_restored_tree_is_the_source_again() {
     let there = Listing::read(&kitchen.in_snapshot(target.path()));
     assert_eq!(Listing::read(&kitchen.source).diff(&there, Compare::COPY), Vec::<String>::new());
 }
+
+#[test]
+fn acls_capabilities_and_labels_are_kept() {
+    skip_unless!(skip::is_root(), "capabilities can be set by root only");
+    skip_unless!(skip::has_tool("setfacl"), "setfacl is missing");
+    let mut kitchen = Kitchen::new();
+    let capability = b"\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
+    let tree = TreeBuilder::new(&kitchen.source)
+        .file("d/ping", b"program")
+        .owner("d/ping", 1234, 1234)
+        .xattr("d/ping", "security.capability", capability)
+        .symlink("d/link", "ping")
+        .xattr("d/ping", "trusted.note", b"t");
+    let set = |options: &[&str]| {
+        let called =
+            std::process::Command::new("setfacl").args(options).arg(kitchen.source.join("d")).status();
+        assert!(called.is_ok_and(|status| status.success()));
+    };
+    set(&["-m", "u:1234:rwx,g:5678:r"]);
+    set(&["-d", "-m", "u:1234:rwx"]);
+    drop(tree.file("d/inherits", b"x"));
+    for round in 0..2 {
+        let summary = kitchen.backup();
+        assert_eq!(summary.problems.list, []);
+        let there = kitchen.listing(&summary);
+        assert_eq!(Listing::read(&kitchen.source).diff(&there, Compare::COPY), [""; 0], "round {round}");
+        // A directory that hands down an ACL must not hand it down to what is made in it.
+        drop(TreeBuilder::new(&kitchen.source).file(format!("plain-{round}"), b"y"));
+    }
+    kitchen.assert_sound();
+    let target = tempfile::tempdir().expect("a target");
+    assert_eq!(kitchen.restore("latest", target.path()).problems.list, []);
+    let latest = Listing::read(&kitchen.in_snapshot(&kitchen.repository.join("job/latest")));
+    let there = Listing::read(&kitchen.in_snapshot(target.path()));
+    assert_eq!(latest.diff(&there, Compare::COPY), [""; 0]);
+}
