@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use linksnap_inode::{DirFd, Errno, FsError};
+
 /// `name` in the directory `path`.
 #[must_use]
 pub fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
@@ -74,6 +76,21 @@ pub fn as_path(bytes: &[u8]) -> &Path {
 pub fn under(root: &Path, path: &[u8]) -> PathBuf {
     // Joined with nothing, a path would get a slash at its end.
     if path.is_empty() { root.to_path_buf() } else { root.join(as_path(path)) }
+}
+
+/// The directory that a path of the standard library is in.
+#[must_use]
+pub fn above(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or_else(|| Path::new("."))
+}
+
+/// Opens a directory that a user names, or the nearest one above it that is there.
+pub fn nearest_existing(path: &Path) -> Result<DirFd, FsError> {
+    match DirFd::open_root(path) {
+        Err(fault) if fault.is(Errno::NOENT) => nearest_existing(above(path)),
+        other => other.map_err(|fault| fault.at(path)),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::JobName;
 use crate::layout;
+use crate::path::{above, nearest_existing};
 use crate::report::Class;
 
 /// The format of repositories that this program writes.
@@ -196,7 +197,7 @@ impl Repository {
                 refuse_occupied(&dir, path)?;
                 dir
             }
-            Err(fault) if fault.is(Errno::NOENT) => nearest_existing(path)?,
+            Err(fault) if fault.is(Errno::NOENT) => nearest_existing(above(path))?,
             Err(fault) => return Err(fault.at(path).into()),
         };
         let filesystem = Filesystem::of(&dir).map_err(|fault| fault.at(path))?;
@@ -270,8 +271,7 @@ fn open_or_make(path: &Path) -> Result<DirFd, RepositoryError> {
         other => return Ok(other.map_err(|fault| fault.at(path))?),
     }
     // Missing directories above it are made as well, as `mkdir -p` does.
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let above = open_or_make(parent.unwrap_or_else(|| Path::new(".")))?;
+    let above = open_or_make(above(path))?;
     let name = path.file_name().ok_or_else(|| RepositoryError::Missing { path: path.to_path_buf() })?;
     let name = std::os::unix::ffi::OsStrExt::as_bytes(name);
     above
@@ -289,16 +289,6 @@ fn refuse_occupied(dir: &DirFd, path: &Path) -> Result<(), RepositoryError> {
     }
     let is_repository = names.contains(layout::MARKER);
     Err(RepositoryError::NotEmpty { path: path.to_path_buf(), is_repository })
-}
-
-/// The directory in which a missing one would be made.
-fn nearest_existing(path: &Path) -> Result<DirFd, RepositoryError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or_else(|| Path::new("."));
-    match DirFd::open_root(parent) {
-        Err(fault) if fault.is(Errno::NOENT) => nearest_existing(parent),
-        other => Ok(other.map_err(|fault| fault.at(parent))?),
-    }
 }
 
 fn unsuitable(path: &Path, reason: String, remedy: String) -> RepositoryError {

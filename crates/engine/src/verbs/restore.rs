@@ -5,7 +5,7 @@
 mod deed;
 mod plan;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use linksnap_catalog::{CatalogError, Snapshot};
 use linksnap_inode::{DirFd, Errno, FsError, limits};
@@ -184,7 +184,7 @@ pub fn preview(
         Err(fault) if fault.is(Errno::NOENT) => None,
         Err(fault) => return Err(fault.at(&options.target).into()),
     };
-    refuse_repository(job, &nearest_existing(&options.target)?, options)?;
+    refuse_repository(job, &path::nearest_existing(&options.target)?, options)?;
     Plan { job, reader: &reader, snapshot, paths: &paths, target, options, monitor }.tell(step)
 }
 
@@ -224,20 +224,6 @@ fn selection(options: &RestoreOptions) -> Result<Sources, SourceError> {
         options.paths.iter().map(|path| path::as_path(&absolute(path)).to_path_buf()).collect()
     };
     Sources::new(&written)
-}
-
-/// The target, or the directory above it in which it would be made.
-fn nearest_existing(path: &Path) -> Result<DirFd, FsError> {
-    match DirFd::open_root(path) {
-        Err(fault) if fault.is(Errno::NOENT) => nearest_existing(above(path)),
-        other => other.map_err(|fault| fault.at(path)),
-    }
-}
-
-/// The directory that a path is in.
-fn above(path: &Path) -> &Path {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or_else(|| Path::new("."))
 }
 
 /// Climbs from the target to the root: no directory on the way may be the repository's job.

@@ -311,7 +311,7 @@ pub(super) fn open_target(path: &Path) -> Result<DirFd, RestoreError> {
         Err(fault) if fault.is(Errno::NOENT) => {}
         other => return Ok(other.map_err(|fault| fault.at(path))?),
     }
-    let above = open_target(super::above(path))?;
+    let above = open_target(path::above(path))?;
     let name = path.file_name().map(std::os::unix::ffi::OsStrExt::as_bytes).unwrap_or_default();
     let made = above.make_dir(name).and_then(|()| above.open_dir(name));
     Ok(made.map_err(|fault| fault.at(path))?)
