@@ -54,21 +54,31 @@ impl DirFd {
     /// outside is reached (`openat2(2)` with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`). The empty path is
     /// this directory itself. The path may be longer than `PATH_MAX`.
     pub fn open_beneath(&self, path: &[u8]) -> Result<Self, Fault> {
+        self.open_steps(path, ResolveFlags::empty())
+    }
+
+    /// As [`open_beneath`](Self::open_beneath), but fails with `EXDEV` instead of entering what is mounted on the way
+    /// (`RESOLVE_NO_XDEV`): for trees of our own.
+    pub fn open_within(&self, path: &[u8]) -> Result<Self, Fault> {
+        self.open_steps(path, ResolveFlags::NO_XDEV)
+    }
+
+    fn open_steps(&self, path: &[u8], more: ResolveFlags) -> Result<Self, Fault> {
         if path.is_empty() {
             return self.reopen();
         }
         let mut reached: Option<Self> = None;
         for step in steps(path) {
             let from = reached.as_ref().unwrap_or(self);
-            let next = from.open_step(step)?;
+            let next = from.open_step(step, more)?;
             reached = Some(next);
         }
         reached.ok_or(Fault::new("open directory", Errno::INVAL))
     }
 
-    fn open_step(&self, path: &[u8]) -> Result<Self, Fault> {
+    fn open_step(&self, path: &[u8], more: ResolveFlags) -> Result<Self, Fault> {
         let op = "open directory";
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | more;
         let mut flags = OPEN_DIRECTORY | OFlags::NOATIME;
         loop {
             match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {

@@ -88,6 +88,23 @@ impl RegularFile {
         rustix::fs::futimens(&self.fd, &only_mtime(mtime)).op("set the time of")
     }
 
+    /// Takes blocks for the first `size` bytes, whatever is written later (`fallocate(2)`); where the filesystem cannot
+    /// promise that, zeros are written.
+    pub fn allocate(&self, size: u64) -> Result<(), Fault> {
+        match rustix::fs::fallocate(&self.fd, rustix::fs::FallocateFlags::empty(), 0, size) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                let zeros = [0_u8; 64 * 1024];
+                let mut at = 0;
+                while at < size {
+                    self.write_at(&zeros, at)?;
+                    at += zeros.len() as u64;
+                }
+                Ok(())
+            }
+            other => other.op("allocate"),
+        }
+    }
+
     /// Forces the file to disk (`fsync(2)`).
     pub fn sync(&self) -> Result<(), Fault> {
         rustix::fs::fsync(&self.fd).op("sync")

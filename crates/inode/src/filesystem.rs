@@ -9,6 +9,8 @@ use crate::fault::{Errno, Fault, Op};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filesystem {
     magic: u64,
+    /// Size of a block in bytes: what a file takes is a multiple of it.
+    pub block: u64,
     /// Free bytes for unprivileged users.
     pub free_bytes: u64,
     /// All bytes.
@@ -90,6 +92,7 @@ impl Filesystem {
         Ok(Self {
             // The kernel's magic numbers have 32 bits; the field is wider and signed on some machines.
             magic: u64::from_ne_bytes(statfs.f_type.to_ne_bytes()) & 0xFFFF_FFFF,
+            block: unit,
             free_bytes: statfs.f_bavail.saturating_mul(unit),
             total_bytes: statfs.f_blocks.saturating_mul(unit),
             free_inodes: statfs.f_ffree,

@@ -14,6 +14,7 @@ pub mod file;
 pub mod filesystem;
 pub mod limits;
 pub mod lock;
+pub mod mounts;
 pub mod names;
 pub mod stat;
 pub mod xattr;

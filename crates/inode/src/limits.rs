@@ -16,6 +16,14 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Lets the calling thread stand back behind all others, at the processor and, since its I/O priority follows its
+/// nice value unless somebody has set it, at the disk (`setpriority(2)`: on Linux a thread's own; `ioprio_set(2)`).
+/// There is no way back for an ordinary user: for threads that end.
+pub fn stand_back() {
+    let refused = rustix::process::setpriority_process(None, 19).is_err();
+    debug_assert!(!refused, "anybody may stand back");
+}
+
 /// The host's name (`uname(2)`).
 #[must_use]
 pub fn host_name() -> String {
