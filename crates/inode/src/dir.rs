@@ -177,6 +177,18 @@ impl DirFd {
             .op("make special file")
     }
 
+    /// Gives the owner of the sub-directory `name` all rights to it. It need not be open to him; a symbolic link is not
+    /// followed.
+    pub fn unlock_entry(&self, name: &[u8]) -> Result<(), Fault> {
+        use std::os::fd::AsRawFd;
+        let op = "set the mode of";
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).op(op)?;
+        // An O_PATH descriptor cannot be changed itself; its name under /proc leads to the very inode.
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        rustix::fs::chmodat(rustix::fs::CWD, path, Mode::RWXU, AtFlags::empty()).op(op)
+    }
+
     /// The text of the symbolic link `name`.
     pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>, Fault> {
         let text =
