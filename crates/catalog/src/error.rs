@@ -31,6 +31,30 @@ pub enum CatalogError {
     },
 }
 
+impl CatalogError {
+    /// Can it be that SQLite wanted room on the disk and found none? Of a file that it makes in vain it says only that it
+    /// cannot open it.
+    #[must_use]
+    pub fn may_lack_room(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, SystemIoFailure};
+        let code = match self {
+            Self::Sql { source, .. } => source.sqlite_error_code(),
+            _ => None,
+        };
+        matches!(code, Some(CannotOpen | DiskFull | SystemIoFailure))
+    }
+
+    /// Is there no room on the disk?
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let code = match self {
+            Self::Sql { source, .. } => source.sqlite_error_code(),
+            _ => None,
+        };
+        code == Some(rusqlite::ErrorCode::DiskFull)
+    }
+}
+
 /// Says what was being done when SQLite failed.
 pub(crate) trait Doing<T> {
     fn doing(self, doing: &'static str) -> Result<T, CatalogError>;

@@ -9,7 +9,10 @@
 //!
 //! Knows nothing of directories on disk, nor of policy.
 
+mod accounts;
+mod deletion;
 mod error;
+mod growth;
 mod reader;
 mod rows;
 mod schema;
@@ -17,7 +20,10 @@ mod snapshots;
 mod version;
 mod writer;
 
+pub use accounts::{Accounts, Held};
+pub use deletion::Freed;
 pub use error::CatalogError;
+pub use growth::{Event, Growth};
 pub use reader::Reader;
 pub use rows::{Row, Rows};
 pub use snapshots::{PathProblem, Snapshot, SnapshotId, State, Totals};

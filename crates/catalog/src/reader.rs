@@ -9,7 +9,7 @@ use crate::error::{CatalogError, Doing};
 use crate::rows::{COLUMNS, Rows, nonsense};
 use crate::schema::{self, CURRENT};
 use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State};
-use crate::version::{DirId, XattrsId};
+use crate::version::{DirId, Version, XattrsId};
 
 /// A connection that only reads, and sees the catalog as it was when it was opened.
 #[derive(Debug)]
@@ -22,13 +22,18 @@ impl Reader {
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
         let connection = schema::open_for_reading(path)?;
         // A lasting transaction spares the locks of one for each question.
-        connection.execute_batch("BEGIN").doing("begin reading")?;
+        // It begins with the first question (`BEGIN DEFERRED`): this one.
+        connection.execute_batch("BEGIN; SELECT count(*) FROM home;").doing("begin reading")?;
         Ok(Self { connection })
     }
 
     /// All snapshots, unfinished ones too, in the order in which they were made.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, CatalogError> {
         snapshots::all(&self.connection)
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The published snapshots in the order in which they were made.
@@ -87,6 +92,26 @@ impl Reader {
         Ok(rows)
     }
 
+    /// The current version of one name.
+    pub fn current_of(&self, directory: DirId, name: &[u8]) -> Result<Option<Version>, CatalogError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM version WHERE last = {CURRENT} AND directory = ?1 AND name = ?2");
+        let rows = self.rows(&sql, (directory.0, name))?;
+        Ok(rows.iter().next().map(|row| row.version.clone()))
+    }
+
+    /// The fingerprint of a directory's current versions, if it has one.
+    pub fn fingerprint(&self, directory: DirId) -> Result<Option<ContentHash>, CatalogError> {
+        let doing = "read a fingerprint";
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT hash FROM fingerprint WHERE directory = ?1")
+            .doing(doing)?;
+        let hash = statement.query_row([directory.0], |row| row.get::<_, Vec<u8>>(0)).optional();
+        let hash = hash.doing(doing)?;
+        hash.map(|bytes| ContentHash::from_slice(&bytes).ok_or_else(|| nonsense("a short hash"))).transpose()
+    }
+
     fn rows(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Rows, CatalogError> {
         let doing = "read a directory";
         let mut statement = self.connection.prepare_cached(sql).doing(doing)?;
@@ -96,6 +121,24 @@ impl Reader {
             rows.push(row)?;
         }
         Ok(rows)
+    }
+
+    /// The inodes by which all versions of a directory's entries are stored that published snapshots have, sorted.
+    pub fn inodes_in(&self, directory: DirId) -> Result<Vec<u64>, CatalogError> {
+        let doing = "read a directory's inodes";
+        let published = "first <= (SELECT max(id) FROM snapshot WHERE state = 'published')";
+        let sql = format!(
+            "SELECT inode FROM version WHERE last = {CURRENT} AND directory = ?1 AND {published}
+             UNION ALL
+             SELECT inode FROM version INDEXED BY version_ended WHERE last < {CURRENT} AND directory = ?1
+             AND {published}"
+        );
+        let mut statement = self.connection.prepare_cached(&sql).doing(doing)?;
+        let found = statement.query_map([directory.0], |row| row.get::<_, i64>(0)).doing(doing)?;
+        let found = found.map(|inode| inode.map(i64::cast_unsigned));
+        let mut inodes: Vec<u64> = found.collect::<rusqlite::Result<_>>().doing(doing)?;
+        inodes.sort_unstable();
+        Ok(inodes)
     }
 
     /// The identity of the directory `name` in `parent`, if that ever was a directory.

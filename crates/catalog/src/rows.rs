@@ -10,7 +10,7 @@ use crate::version::{DirId, Seen, Version, XattrsId, kind_of_letter};
 
 /// The columns that [`Rows::push`] reads, in its order.
 pub(crate) const COLUMNS: &str = "name, first, last, kind, mode, uid, gid, size, mtime, mtime_ns, rdev, \
-     inode, hash, target, xattrs, child, source_inode, source_ctime, source_ctime_ns, source_links, flags";
+     inode, hash, target, xattrs, child, source_inode, source_ctime, source_ctime_ns, source_links, flags, holes";
 
 /// Flag: [`Seen::racy`].
 pub(crate) const RACY: i64 = 1;
@@ -95,6 +95,7 @@ fn version(row: &rusqlite::Row<'_>) -> Result<Version, CatalogError> {
         uid: number(row, 5)?,
         gid: number(row, 6)?,
         size: number(row, 7)?,
+        holes: number(row, 21)?,
         mtime: Timestamp { seconds: integer(row, 8)?, nanoseconds: number(row, 9)? },
         rdev: integer(row, 10)?.cast_unsigned(),
         stored_inode: integer(row, 11)?.cast_unsigned(),
@@ -123,7 +124,7 @@ fn value<'a>(row: &'a rusqlite::Row<'_>, column: usize) -> Result<ValueRef<'a>, 
     row.get_ref(column).map_err(|source| CatalogError::Sql { doing: "read a row", source })
 }
 
-fn integer(row: &rusqlite::Row<'_>, column: usize) -> Result<i64, CatalogError> {
+pub(crate) fn integer(row: &rusqlite::Row<'_>, column: usize) -> Result<i64, CatalogError> {
     optional(row, column)?.ok_or_else(|| nonsense(format!("no number in column {column}")))
 }
 
@@ -135,7 +136,7 @@ fn optional(row: &rusqlite::Row<'_>, column: usize) -> Result<Option<i64>, Catal
     }
 }
 
-fn number<T: TryFrom<i64>>(row: &rusqlite::Row<'_>, column: usize) -> Result<T, CatalogError> {
+pub(crate) fn number<T: TryFrom<i64>>(row: &rusqlite::Row<'_>, column: usize) -> Result<T, CatalogError> {
     let integer = integer(row, column)?;
     T::try_from(integer).map_err(|_| nonsense(format!("{integer} in column {column}")))
 }

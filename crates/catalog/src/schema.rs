@@ -10,7 +10,8 @@ use crate::error::{CatalogError, Doing};
 pub(crate) const CURRENT: i64 = i64::MAX;
 
 /// Migration N brings a catalog from `user_version` N to N + 1.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE snapshot (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
     name           TEXT UNIQUE,              -- NULL while it is being built
@@ -77,7 +78,52 @@ CREATE TABLE version (
     PRIMARY KEY (last, directory, name)
 ) WITHOUT ROWID;
 CREATE INDEX version_ended ON version (directory, name, first) WHERE last < 9223372036854775807;
-"];
+",
+    "
+ALTER TABLE snapshot ADD COLUMN pinned_until INTEGER;             -- seconds since 1970; NULL: for ever
+ALTER TABLE snapshot ADD COLUMN added_inodes INTEGER NOT NULL DEFAULT 0;
+UPDATE snapshot SET added_inodes = directories +
+       (SELECT count(DISTINCT inode) FROM version WHERE first = snapshot.id AND kind <> 'd');
+ALTER TABLE version ADD COLUMN holes INTEGER NOT NULL DEFAULT 0;  -- bytes of `size` that are holes
+CREATE INDEX version_grouped ON version (inode) WHERE source_links > 1;
+CREATE INDEX version_xattrs ON version (xattrs) WHERE xattrs IS NOT NULL;
+CREATE TABLE fingerprint (                  -- of directories whose current versions it was made of
+    directory      INTEGER PRIMARY KEY,
+    hash           BLOB NOT NULL
+);
+CREATE TABLE gone (                         -- versions that went with the snapshots deleted last
+    directory      INTEGER NOT NULL,
+    name           BLOB NOT NULL,
+    first          INTEGER NOT NULL,
+    batch          INTEGER NOT NULL,         -- the deleted snapshot
+    kind           TEXT NOT NULL,
+    inode          INTEGER NOT NULL,
+    bytes          INTEGER NOT NULL,         -- of content, holes not counted
+    links          INTEGER NOT NULL,         -- source_links
+    xattrs         INTEGER,
+    child          INTEGER,
+    PRIMARY KEY (directory, name, first)
+) WITHOUT ROWID;
+CREATE TABLE gone_directory (               -- directories that no snapshot has any more, since then
+    id             INTEGER PRIMARY KEY,
+    parent         INTEGER NOT NULL,
+    name           BLOB NOT NULL
+);
+CREATE TABLE growth (
+    id             INTEGER PRIMARY KEY,
+    time           INTEGER NOT NULL,         -- seconds since 1970, UTC
+    event          TEXT NOT NULL CHECK (event IN ('snapshot', 'deletion')),
+    snapshot       TEXT NOT NULL,            -- the name of what was made or deleted
+    files          INTEGER NOT NULL,         -- names of regular files in it
+    source_bytes   INTEGER NOT NULL,         -- sum of their sizes
+    inodes         INTEGER NOT NULL,         -- made or freed
+    bytes          INTEGER NOT NULL          -- of content made or freed, holes not counted
+);
+INSERT INTO growth (time, event, snapshot, files, source_bytes, inodes, bytes)
+SELECT time, 'snapshot', name, files, source_bytes, added_inodes, added_bytes
+FROM snapshot WHERE state = 'published' ORDER BY id;
+",
+];
 
 /// Opens the catalog for writing, made or brought up to date if need be.
 pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, CatalogError> {
@@ -85,7 +131,7 @@ pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, CatalogError> 
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -16384; PRAGMA busy_timeout = 10000;",
+             PRAGMA cache_size = -16384; PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;",
         )
         .doing("set up")?;
     plan_once(&connection)?;
@@ -100,13 +146,30 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, CatalogError> 
         set_up_reading(&connection, path)?;
         Ok(connection)
     });
-    match shared {
+    let connection = match shared {
         Err(CatalogError::Sql { source, .. }) if is_read_only(&source) => open_immutable(path),
+        Err(error) if error.may_lack_room() && is_folded(path) => open_immutable(path),
         other => other,
+    }?;
+    if check_version(&connection, path)? < MIGRATIONS.len() {
+        renewed(&connection, path)
+    } else {
+        Ok(connection)
     }
 }
 
-/// Opens a catalog on a filesystem mounted read-only, where the write-ahead log cannot be joined: whoever
+/// A copy in memory of an older catalog, brought up to date: the next command that writes does it to the file.
+fn renewed(old: &Connection, path: &Path) -> Result<Connection, CatalogError> {
+    let mut copy = Connection::open_in_memory().doing("copy an older catalog")?;
+    rusqlite::backup::Backup::new(old, &mut copy)
+        .and_then(|backup| backup.run_to_completion(i32::MAX, std::time::Duration::ZERO, None))
+        .doing("copy an older catalog")?;
+    migrate(&mut copy, path)?;
+    set_up_reading(&copy, path)?;
+    Ok(copy)
+}
+
+/// Opens a catalog on a filesystem mounted read-only, or so full that no index of the log can be made, where the write-ahead log cannot be joined: whoever
 /// wrote last has folded it into the file, unless it died.
 fn open_immutable(path: &Path) -> Result<Connection, CatalogError> {
     let mut uri = String::from("file:");
@@ -126,12 +189,20 @@ fn open_immutable(path: &Path) -> Result<Connection, CatalogError> {
     Ok(connection)
 }
 
+/// Is all that was ever written in the file itself? So it is when nobody has it open and nobody died.
+fn is_folded(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::symlink_metadata(log).map_or(true, |log| log.len() == 0)
+}
+
 fn is_read_only(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly))
 }
 
 fn set_up_reading(connection: &Connection, path: &Path) -> Result<(), CatalogError> {
-    let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA busy_timeout = 10000;";
+    let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA busy_timeout = 10000; \
+                   PRAGMA temp_store = MEMORY;";
     connection.execute_batch(pragmas).doing("set up")?;
     plan_once(connection)?;
     check_version(connection, path)?;

@@ -49,8 +49,10 @@ pub struct Totals {
     pub specials: u64,
     /// Sum of the sizes of all files, in bytes.
     pub source_bytes: u64,
-    /// Bytes of content that were new in this snapshot.
+    /// Bytes of content that were new in this snapshot, holes not counted.
     pub added_bytes: u64,
+    /// Inodes that were new in this snapshot, its directories among them.
+    pub added_inodes: u64,
     /// Paths with a problem.
     pub problems: u64,
     /// Warnings.
@@ -72,10 +74,20 @@ pub struct Snapshot {
     pub totals: Totals,
     /// Retention must keep it.
     pub pinned: bool,
+    /// Until when the pin holds: seconds since 1970; `None`: for ever.
+    pub pinned_until: Option<i64>,
     /// Labels, separated by commas.
     pub tags: String,
     /// What somebody noted.
     pub note: String,
+}
+
+impl Snapshot {
+    /// Does a pin hold at the time `now`, in seconds since 1970?
+    #[must_use]
+    pub fn is_pinned_at(&self, now: i64) -> bool {
+        self.pinned && self.pinned_until.is_none_or(|until| now < until)
+    }
 }
 
 /// A problem with one path, as kept with the snapshot.
@@ -90,7 +102,7 @@ pub struct PathProblem {
 }
 
 const COLUMNS: &str = "id, name, state, time, files, directories, symlinks, specials, source_bytes, \
-     added_bytes, problems, warnings, pinned, tags, note";
+     added_bytes, problems, warnings, pinned, tags, note, pinned_until, added_inodes";
 
 /// All snapshots in the order in which they were made.
 pub(crate) fn all(connection: &Connection) -> Result<Vec<Snapshot>, CatalogError> {
@@ -129,9 +141,11 @@ fn snapshot(row: &Row<'_>) -> Result<Snapshot, CatalogError> {
             added_bytes: count(9)?,
             problems: count(10)?,
             warnings: count(11)?,
+            added_inodes: count(16)?,
         },
         pinned: count(12)? != 0,
         tags: text(13)?,
         note: text(14)?,
+        pinned_until: row.get(15).doing("read a snapshot")?,
     })
 }

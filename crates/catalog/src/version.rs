@@ -34,6 +34,8 @@ pub struct Version {
     pub gid: u32,
     /// Size in bytes of a file's content or a symbolic link's text, else 0.
     pub size: u64,
+    /// Bytes of `size` that are holes: no disk holds them.
+    pub holes: u64,
     /// Modification time.
     pub mtime: Timestamp,
     /// Device number of a device node, else 0.

@@ -23,6 +23,17 @@ pub struct DirectoryChanges {
     pub new_directories: Vec<(DirId, DirId, Box<[u8]>)>,
     /// The directory whose entries changed, and how.
     pub changes: Vec<(DirId, Box<[u8]>, Change)>,
+    /// Fingerprints that differ from those that are stored; `None`: there is none any more. Whoever changes a
+    /// directory's versions says what has become of its fingerprint.
+    pub fingerprints: Vec<(DirId, Option<ContentHash>)>,
+}
+
+impl DirectoryChanges {
+    /// Is there nothing to be written?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.new_directories.is_empty() && self.changes.is_empty() && self.fingerprints.is_empty()
+    }
 }
 
 /// What happened to one name.
@@ -52,8 +63,8 @@ pub struct NewVersion {
 /// The writing connection. What it writes is seen by others after [`commit`](Self::commit).
 #[derive(Debug)]
 pub struct Writer {
-    connection: Connection,
-    xattrs: HashMap<ContentHash, i64>,
+    pub(crate) connection: Connection,
+    pub(crate) xattrs: HashMap<ContentHash, i64>,
     rows_written: u64,
 }
 
@@ -131,6 +142,15 @@ impl Writer {
                 Change::Seen(seen) => self.renew(*directory, name, *seen)?,
             }
         }
+        for (directory, fingerprint) in &changes.fingerprints {
+            match fingerprint {
+                Some(hash) => self.execute(
+                    "INSERT OR REPLACE INTO fingerprint (directory, hash) VALUES (?1, ?2)",
+                    (directory.0, hash.as_bytes()),
+                )?,
+                None => self.execute("DELETE FROM fingerprint WHERE directory = ?1", [directory.0])?,
+            };
+        }
         Ok(())
     }
 
@@ -182,8 +202,8 @@ impl Writer {
             .prepare_cached(
                 "INSERT INTO version (last, directory, name, first, kind, mode, uid, gid, size, mtime, \
                  mtime_ns, rdev, inode, hash, target, xattrs, child, source_inode, source_ctime, \
-                 source_ctime_ns, source_links, flags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
-                 ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+                 source_ctime_ns, source_links, flags, holes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+                 ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
             )
             .doing(doing)?;
         statement
@@ -210,6 +230,7 @@ impl Writer {
                 version.seen.ctime.nanoseconds,
                 version.seen.links,
                 flags(version.seen) | if version.partial { PARTIAL } else { 0 },
+                version.holes.cast_signed(),
             ])
             .doing(doing)?;
         self.rows_written += 1;
@@ -284,7 +305,7 @@ impl Writer {
         self.execute(
             "UPDATE snapshot SET name = ?2, state = 'staged', files = ?3, directories = ?4, \
              symlinks = ?5, specials = ?6, source_bytes = ?7, added_bytes = ?8, problems = ?9, \
-             warnings = ?10, time = ?11 WHERE id = ?1",
+             warnings = ?10, time = ?11, added_inodes = ?12 WHERE id = ?1",
             rusqlite::params![
                 snapshot.0,
                 name,
@@ -297,6 +318,7 @@ impl Writer {
                 totals.problems.cast_signed(),
                 totals.warnings.cast_signed(),
                 time,
+                totals.added_inodes.cast_signed(),
             ],
         )?;
         self.end()
@@ -316,6 +338,7 @@ impl Writer {
     /// Notes the inodes by which versions are stored after the repository was copied: directory, name and
     /// version of each, and its inode now.
     pub fn rebind(&mut self, inodes: &[(DirId, Box<[u8]>, Version, u64)]) -> Result<(), CatalogError> {
+        self.forget_fingerprints()?;
         for (directory, name, version, inode) in inodes {
             let last = version.last.map_or(CURRENT, |last| last.0);
             self.execute(
@@ -326,9 +349,42 @@ impl Writer {
         Ok(())
     }
 
-    /// Marks a staged snapshot as published, in a transaction of its own.
+    /// Marks a staged snapshot as published and notes what it added, in a transaction of its own.
     pub fn publish(&mut self, snapshot: SnapshotId) -> Result<(), CatalogError> {
+        self.begin()?;
         self.execute("UPDATE snapshot SET state = 'published' WHERE id = ?1", [snapshot.0])?;
+        self.execute(
+            "INSERT INTO growth (time, event, snapshot, files, source_bytes, inodes, bytes) \
+             SELECT time, 'snapshot', name, files, source_bytes, added_inodes, added_bytes \
+             FROM snapshot WHERE id = ?1",
+            [snapshot.0],
+        )?;
+        self.end()
+    }
+
+    /// Labels the snapshot being built; `tags` are separated by commas.
+    pub fn tag(&mut self, snapshot: SnapshotId, tags: &str) -> Result<(), CatalogError> {
+        self.execute("UPDATE snapshot SET tags = ?2 WHERE id = ?1", (snapshot.0, tags))?;
+        Ok(())
+    }
+
+    /// Pins a snapshot until a time in seconds since 1970, or for ever; `note` replaces the one before, if given.
+    pub fn pin(
+        &mut self,
+        snapshot: SnapshotId,
+        until: Option<i64>,
+        note: Option<&str>,
+    ) -> Result<(), CatalogError> {
+        self.execute(
+            "UPDATE snapshot SET pinned = 1, pinned_until = ?2, note = coalesce(?3, note) WHERE id = ?1",
+            (snapshot.0, until, note),
+        )?;
+        Ok(())
+    }
+
+    /// Takes a snapshot's pin away; its note stays.
+    pub fn unpin(&mut self, snapshot: SnapshotId) -> Result<(), CatalogError> {
+        self.execute("UPDATE snapshot SET pinned = 0, pinned_until = NULL WHERE id = ?1", [snapshot.0])?;
         Ok(())
     }
 
@@ -346,9 +402,13 @@ impl Writer {
             self.roll_back()?;
         }
         self.begin()?;
+        self.forget_fingerprints()?;
+        self.note_begun_by(snapshot)?;
         self.execute("DELETE FROM version WHERE first = ?1", [snapshot.0])?;
         self.execute("UPDATE version SET last = ?2 WHERE last = ?1", (snapshot.0, CURRENT))?;
         self.execute("DELETE FROM snapshot WHERE id = ?1 AND state <> 'published'", [snapshot.0])?;
+        self.forget_unused()?;
+        self.clear_notes()?;
         self.end()
     }
 
@@ -357,7 +417,16 @@ impl Writer {
         self.connection.backup("main", path, None::<fn(rusqlite::backup::Progress)>).doing("copy itself")
     }
 
-    fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, CatalogError> {
+    /// What is current changes otherwise than directory by directory.
+    pub(crate) fn forget_fingerprints(&self) -> Result<(), CatalogError> {
+        self.execute("DELETE FROM fingerprint", ()).map(drop)
+    }
+
+    pub(crate) fn execute(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<usize, CatalogError> {
         let doing = "write";
         self.connection.prepare_cached(sql).doing(doing)?.execute(parameters).doing(doing)
     }

@@ -1,16 +1,25 @@
 //! The arguments as they are typed. What they mean is decided by the verbs.
 
+mod du;
+mod help;
+mod keep;
+mod retention;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use linksnap_engine::verbs::backup::Thoroughness;
 
-use crate::{exit, size, thoroughness};
+pub use crate::args::du::DuArgs;
+pub use crate::args::keep::KeepArgs;
+pub use crate::args::retention::{DeleteArgs, PinArgs, PruneArgs, UnpinArgs};
+
+use crate::{size, tag, thoroughness};
 
 /// Snapshots of directory trees as plain directories that share unchanged files by hard links
 #[derive(Parser)]
-#[command(name = "linksnap", version, max_term_width = 100, after_help = help(GENERAL))]
+#[command(name = "linksnap", version, max_term_width = 100, after_help = help::of(help::GENERAL))]
 pub struct Cli {
     /// What holds for all verbs.
     #[command(flatten)]
@@ -66,25 +75,40 @@ pub enum Color {
 #[derive(Subcommand)]
 pub enum Verb {
     /// Make a repository in a directory that is missing or empty
-    #[command(after_help = help(INIT))]
+    #[command(after_help = help::of(help::INIT))]
     Init(InitArgs),
     /// Take a snapshot: of configured jobs, or of the paths given
-    #[command(after_help = help(BACKUP))]
+    #[command(after_help = help::of(help::BACKUP))]
     Backup(BackupArgs),
     /// List the snapshots
-    #[command(after_help = help(SNAPSHOTS))]
+    #[command(after_help = help::of(help::SNAPSHOTS))]
     Snapshots(SnapshotsArgs),
     /// List what is in a snapshot
-    #[command(after_help = help(LS))]
+    #[command(after_help = help::of(help::LS))]
     Ls(LsArgs),
     /// Copy a snapshot, or some paths of it, to a directory
-    #[command(after_help = help(RESTORE))]
+    #[command(after_help = help::of(help::RESTORE))]
     Restore(RestoreArgs),
+    /// Drop the snapshots that no rule keeps
+    #[command(after_help = help::of(help::PRUNE))]
+    Prune(Box<PruneArgs>),
+    /// Delete snapshots by hand
+    #[command(after_help = help::of(help::DELETE))]
+    Delete(DeleteArgs),
+    /// Keep snapshots from being dropped or deleted
+    #[command(after_help = help::of(help::PIN))]
+    Pin(PinArgs),
+    /// Let pinned snapshots go again
+    #[command(after_help = help::of(help::UNPIN))]
+    Unpin(UnpinArgs),
+    /// Say what snapshots hold, and what deleting them would free
+    #[command(after_help = help::of(help::DU))]
+    Du(Box<DuArgs>),
     /// Compare what is stored with what was recorded
-    #[command(after_help = help(VERIFY))]
+    #[command(after_help = help::of(help::VERIFY))]
     Verify(VerifyArgs),
     /// List the jobs, or check the configuration
-    #[command(subcommand, after_help = help(JOBS))]
+    #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),
 }
 
@@ -118,9 +142,12 @@ pub struct BackupArgs {
     /// Change nothing; say what would be done (-v: step by step)
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Leave the job's retention out
+    /// Drop nothing, whatever `keep` in the configuration says
     #[arg(long)]
     pub no_prune: bool,
+    /// Label the snapshot; can be given several times
+    #[arg(long, value_name = "TAG", value_parser = tag::parse)]
+    pub tag: Vec<String>,
     #[command(flatten)]
     pub rules: RuleArgs,
     /// Check all of the new snapshot before it is published, or one Nth of what was not touched [default: 16]
@@ -210,10 +237,10 @@ pub struct VerifyArgs {
 #[derive(Subcommand)]
 pub enum JobsVerb {
     /// List the jobs of the configuration and of the repository
-    #[command(after_help = help(LIST))]
+    #[command(after_help = help::of(help::LIST))]
     List,
     /// Explain the configuration, or say what is wrong with it
-    #[command(after_help = help(JOBS))]
+    #[command(after_help = help::of(help::JOBS))]
     Check(CheckArgs),
 }
 
@@ -223,68 +250,6 @@ pub struct CheckArgs {
     /// Say for this path whether it is in or out, and which rule decides
     #[arg(long, value_name = "PATH")]
     pub exclude: Option<PathBuf>,
-}
-
-const GENERAL: &str = "\
-Every snapshot is a plain directory that looks like a full copy; files that have not changed are hard links to the \
-snapshot before. A snapshot appears under its name only when it is complete, checked and on disk.
-
-Examples:
-  linksnap backup --init --repo /backup /etc /home
-  linksnap restore latest /etc/fstab --target /tmp/restored";
-
-const INIT: &str = "\
-Examples:
-  linksnap init --repo /backup";
-
-const BACKUP: &str = "\
-Without arguments all configured jobs run, one after another; the worst exit code wins. Arguments are names of \
-configured jobs. An argument with a slash, or one that no job is called and that exists, is a path: paths are backed up \
-ad hoc, as the job that --job names (else the host's short name), by the rules in [defaults] of the configuration, if \
-there is one.
-
-Examples:
-  linksnap backup                                    all configured jobs
-  linksnap backup --init --repo /backup /etc /home   these paths; no configuration is needed";
-
-const SNAPSHOTS: &str = "\
-Examples:
-  linksnap snapshots
-  linksnap snapshots web1 --json";
-
-const LS: &str = "\
-Without a path, everything in the snapshot; with paths, what is directly in them. In a pipe a newline in a name is \
-written as \\n, and all else as it is; --json is exact for all names.
-
-Examples:
-  linksnap ls latest /etc
-  linksnap ls -l --recursive web1/2026-04-08 /srv/www";
-
-const RESTORE: &str = "\
-A path is restored below the target with its parents: /etc/fstab becomes DIR/etc/fstab.
-
-Examples:
-  linksnap restore latest /etc/fstab --target /tmp/restored
-  linksnap restore web1/2026-04-08 --target /mnt/new-disk";
-
-const VERIFY: &str = "\
-Reads every stored byte and compares it with its hash, each inode once however many snapshots have it.
-
-Examples:
-  linksnap verify
-  linksnap verify web1/latest --structure";
-
-const JOBS: &str = "\
-Examples:
-  linksnap jobs list
-  linksnap jobs check --exclude /srv/www/cache/index.html";
-
-const LIST: &str = "\
-Examples:
-  linksnap jobs list";
-
-fn help(what: &str) -> String {
-    format!("{what}\n\n{}", exit::HELP)
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@
 
 mod complaint;
 mod file;
-mod keep;
+pub mod keep;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use linksnap_engine::exclude::RuleOptions;
 use linksnap_engine::verbs::backup::Thoroughness;
 use linksnap_engine::{JobName, Rules};
@@ -56,8 +57,12 @@ pub struct Settings {
     pub one_file_system: bool,
     /// How much of a new snapshot is checked.
     pub validate: Thoroughness,
-    /// What retention is to keep.
+    /// What retention is to keep, and how much room it is to leave; `None`: nothing is dropped.
     pub keep: Option<Keep>,
+    /// Whose days, weeks and months retention counts; `None`: those of the system.
+    pub timezone: Option<TimeZone>,
+    /// Build new snapshots from what dropped ones leave behind.
+    pub recycle: bool,
 }
 
 impl Default for Settings {
@@ -67,6 +72,8 @@ impl Default for Settings {
             one_file_system: true,
             validate: thoroughness::DEFAULT,
             keep: None,
+            timezone: None,
+            recycle: true,
         }
     }
 }
@@ -161,6 +168,8 @@ fn settings(base: &Settings, section: &Section) -> Settings {
         one_file_system: section.one_file_system.unwrap_or(base.one_file_system),
         validate: section.validate.as_ref().map_or(base.validate, |validate| validate.0),
         keep: section.keep.clone().or_else(|| base.keep.clone()),
+        timezone: section.timezone.as_ref().map_or(base.timezone.clone(), |zone| Some(zone.0.0.clone())),
+        recycle: section.recycle.unwrap_or(base.recycle),
     }
 }
 

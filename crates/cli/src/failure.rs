@@ -101,8 +101,13 @@ macro_rules! diagnosed {
 diagnosed!(
     linksnap_engine::job::JobError,
     linksnap_engine::repository::RepositoryError,
+    linksnap_engine::stages::begin::BeginError,
+    linksnap_engine::stages::retain::SimulationError,
     linksnap_engine::verbs::backup::BackupError,
+    linksnap_engine::verbs::delete::DeleteError,
+    linksnap_engine::verbs::du::CountError,
     linksnap_engine::verbs::ls::LsError,
+    linksnap_engine::verbs::prune::PruneError,
     linksnap_engine::verbs::restore::RestoreError,
     linksnap_engine::verbs::verify::VerifyError,
 );

@@ -74,6 +74,34 @@ pub fn snapshot(repository: &Repository, global: &Global, text: &str) -> Result<
     Ok((job, snapshot))
 }
 
+/// The snapshots that are meant, job by job; what was named twice is there once.
+pub fn snapshots(
+    repository: &Repository,
+    global: &Global,
+    texts: &[String],
+) -> Result<Vec<(Job, Vec<Snapshot>)>, Failure> {
+    let mut found: Vec<(Job, Vec<Snapshot>)> = Vec::new();
+    for text in texts {
+        let (job, one) = snapshot(repository, global, text)?;
+        add(&mut found, job, Some(one));
+    }
+    found.iter_mut().for_each(|(_, snapshots)| snapshots.sort_by_key(|one| one.id));
+    Ok(found)
+}
+
+/// Adds a job and a snapshot of it to those that were found, each once.
+pub fn add(found: &mut Vec<(Job, Vec<Snapshot>)>, job: Job, snapshot: Option<Snapshot>) {
+    let at = found.iter().position(|(other, _)| other.name() == job.name()).unwrap_or_else(|| {
+        found.push((job, Vec::new()));
+        found.len() - 1
+    });
+    if let Some(snapshot) = snapshot
+        && found[at].1.iter().all(|other| other.id != snapshot.id)
+    {
+        found[at].1.push(snapshot);
+    }
+}
+
 fn split(text: &str) -> (Option<&str>, &str) {
     match text.split_once('/') {
         Some((job, name)) => (Some(job), if name.is_empty() { "latest" } else { name }),

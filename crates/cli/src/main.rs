@@ -4,6 +4,7 @@
 //! about snapshots it asks the engine.
 
 mod args;
+mod chart;
 mod clock;
 mod config;
 mod environment;
@@ -12,15 +13,20 @@ mod exit;
 mod failure;
 mod json;
 mod locate;
+mod moment;
 mod output;
 mod progress;
+mod retention;
+mod several;
 mod signals;
 mod size;
 mod summary;
 mod table;
+mod tag;
 mod target;
 mod thoroughness;
 mod verbs;
+mod zone;
 
 use std::process::ExitCode;
 

@@ -124,6 +124,11 @@ impl Output {
         }
     }
 
+    /// Words that others chose, such as notes and tags, in the same way.
+    pub fn words(&self, words: &str) -> String {
+        String::from_utf8_lossy(&self.name(words.as_bytes())).into_owned()
+    }
+
     /// A JSON document, or one of several lines of them: it is seen at once.
     pub fn json(&self, value: &impl Serialize) {
         let mut text = to_json(value);
@@ -179,6 +184,18 @@ impl Output {
         if let Some(hint) = &failure.hint {
             self.say(&format!("{} {}", self.styled("hint:", "\x1b[1;36m"), self.clean(hint)));
         }
+    }
+
+    /// Asks whether to go on; only a plain yes is one. `None`: there is nobody to ask.
+    pub fn confirms(&self, question: &str) -> Option<bool> {
+        if !self.terminal || !io::stdin().is_terminal() {
+            return None;
+        }
+        self.sink().flush();
+        drop(write!(io::stderr(), "{question} [y/N] "));
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Can nothing more be written, so that going on would be for nobody?

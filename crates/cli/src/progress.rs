@@ -41,6 +41,8 @@ enum Show {
 /// What was seen last.
 struct Now {
     phase: &'static str,
+    /// What is counted: one, many.
+    counts: (&'static str, &'static str),
     bytes: u64,
     at: Instant,
     /// Bytes a second.
@@ -63,7 +65,7 @@ impl<'a> Watcher<'a> {
             started,
             next_sight: AtomicU64::new(0),
             next_checkpoint: AtomicU64::new(millis(CHECKPOINT)),
-            now: Mutex::new(Now { phase, bytes: 0, at: started, rate: 0 }),
+            now: Mutex::new(Now { phase, counts: FILES, bytes: 0, at: started, rate: 0 }),
             show,
         };
         // The first line after the first interval: short runs say nothing on the way.
@@ -111,9 +113,9 @@ impl<'a> Watcher<'a> {
 
     fn show(&self, progress: &Progress) {
         let directory = [b"/".as_slice(), &progress.directory()].concat();
-        let (phase, rate) = self.look(progress.bytes());
-        let sight =
-            Sight { phase, files: progress.files(), bytes: progress.bytes(), rate, directory: &directory };
+        let (phase, counts, rate) = self.look(progress.bytes());
+        let (files, bytes) = (progress.files(), progress.bytes());
+        let sight = Sight { phase, counts, files, bytes, rate, directory: &directory };
         match &self.show {
             Show::Bar(bar) => bar.set_message(sight.line()),
             Show::Lines => {
@@ -135,8 +137,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// The phase and the rate, smoothed over the last seconds.
-    fn look(&self, bytes: u64) -> (&'static str, u64) {
+    /// The phase, what it counts, and the rate, smoothed over the last seconds.
+    fn look(&self, bytes: u64) -> (&'static str, (&'static str, &'static str), u64) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = now.at.elapsed();
         if passed >= Duration::from_secs(1) {
@@ -146,7 +148,7 @@ impl<'a> Watcher<'a> {
             now.bytes = bytes;
             now.at = Instant::now();
         }
-        (now.phase, now.rate)
+        (now.phase, now.counts, now.rate)
     }
 }
 
@@ -169,7 +171,10 @@ impl Monitor for Watcher<'_> {
 
     fn reached(&self, phase: Phase) {
         let words = words(phase);
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).phase = words;
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.phase = words;
+        now.counts = if phase == Phase::EmptyTrash { NAMES } else { FILES };
+        drop(now);
         if let Show::Bar(bar) = &self.show {
             bar.set_message(words);
         }
@@ -209,18 +214,27 @@ fn millis(duration: Duration) -> u64 {
 fn words(phase: Phase) -> &'static str {
     match phase {
         Phase::Recover => "looking for an interrupted run",
-        Phase::Build => "reading",
+        Phase::Recycle | Phase::Build => "reading",
         Phase::CheckpointSync | Phase::CheckpointCommit => "checkpoint",
         Phase::Sync | Phase::SyncStaged | Phase::SyncRename => "syncing to disk",
         Phase::Stage => "recording",
         Phase::Rename | Phase::Latest | Phase::Publish => "publishing",
         Phase::Done => "done",
+        Phase::Retire | Phase::SyncRetired | Phase::Forget | Phase::Release | Phase::KeepScaffold => {
+            "dropping snapshots"
+        }
+        Phase::EmptyTrash => "emptying the trash",
     }
 }
+
+const FILES: (&str, &str) = ("file", "files");
+/// Directories count as well.
+const NAMES: (&str, &str) = ("name", "names");
 
 /// How far it is, at one moment.
 struct Sight<'a> {
     phase: &'static str,
+    counts: (&'static str, &'static str),
     files: u64,
     bytes: u64,
     rate: u64,
@@ -229,14 +243,18 @@ struct Sight<'a> {
 
 impl Sight<'_> {
     fn line(&self) -> String {
-        let files = size::counted(self.files, "file", "files");
-        let bytes = size::bytes(self.bytes);
-        let rate = match self.rate {
-            0 => String::new(),
-            rate => format!(" ({}/s)", size::bytes(rate)),
-        };
-        let directory = escape::for_terminal(self.directory);
-        format!("{}: {files}, {bytes} read{rate}, {directory}", self.phase)
+        let (one, many) = self.counts;
+        let mut line = format!("{}: {}", self.phase, size::counted(self.files, one, many));
+        if self.bytes > 0 {
+            line.push_str(&format!(", {} read", size::bytes(self.bytes)));
+        }
+        if self.rate > 0 {
+            line.push_str(&format!(" ({}/s)", size::bytes(self.rate)));
+        }
+        if self.counts == FILES {
+            line.push_str(&format!(", {}", escape::for_terminal(self.directory)));
+        }
+        line
     }
 }
 
@@ -255,12 +273,13 @@ struct ProgressLine<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::Sight;
+    use super::{FILES, NAMES, Sight};
 
     #[test]
     fn a_line_says_how_much_how_fast_and_where() {
         let sight = Sight {
             phase: "reading",
+            counts: FILES,
             files: 48_211,
             bytes: 3 << 20,
             rate: 1 << 20,
@@ -268,5 +287,12 @@ mod tests {
         };
         let wanted = r"reading: 48,211 files, 3.0 MiB read (1.0 MiB/s), /srv/\x1b[2J";
         assert_eq!(sight.line(), wanted);
+    }
+
+    #[test]
+    fn the_trash_has_names_and_no_place() {
+        let phase = "emptying the trash";
+        let sight = Sight { phase, counts: NAMES, files: 3_412, bytes: 0, rate: 0, directory: b"/" };
+        assert_eq!(sight.line(), "emptying the trash: 3,412 names");
     }
 }

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::exit::Exit;
+use crate::failure::Failure;
+
 /// The signals that end a run in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -20,8 +23,12 @@ pub enum Signal {
 /// Signals belong to the process, so what is known about them does too. 0: none came.
 static CAUGHT: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
-/// From now on, signals are remembered instead of killing the process; the second one kills it.
-pub fn listen() -> io::Result<()> {
+/// From now on the first signal is remembered, to end the verb in order; the second one kills the process.
+pub fn listen() -> Result<(), Failure> {
+    register().map_err(|error| Failure::new(Exit::Failed, "cannot prepare for signals").because(&error))
+}
+
+fn register() -> io::Result<()> {
     let caught = Arc::clone(CAUGHT.get_or_init(Arc::default));
     let again = Arc::new(AtomicBool::new(false));
     for (signal, number) in [(SIGINT, 1), (SIGTERM, 2)] {

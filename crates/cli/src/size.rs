@@ -73,6 +73,11 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
+/// `1.2 GiB, 3,412 inodes`.
+pub fn held(bytes_held: u64, inodes: u64) -> String {
+    format!("{}, {}", bytes(bytes_held), counted(inodes, "inode", "inodes"))
+}
+
 /// `0.4 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -83,9 +88,28 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// `1 day`, `6 hours`, `1 hour 30 minutes`: the two largest units of a span in seconds.
+pub fn span(seconds: i64) -> String {
+    const UNITS: [(u64, &str, &str); 4] = [
+        (86_400, "day", "days"),
+        (3600, "hour", "hours"),
+        (60, "minute", "minutes"),
+        (1, "second", "seconds"),
+    ];
+    let mut rest = seconds.unsigned_abs();
+    let mut parts = Vec::new();
+    for (unit, one, many) in UNITS {
+        if rest >= unit && parts.len() < 2 {
+            parts.push(counted(rest / unit, one, many));
+            rest %= unit;
+        }
+    }
+    if parts.is_empty() { "0 seconds".to_owned() } else { parts.join(" ") }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{bytes, count, counted, duration, parse};
+    use super::{bytes, count, counted, duration, held, parse, span};
     use std::time::Duration;
 
     #[test]
@@ -147,5 +171,24 @@ mod tests {
         for (seconds, wanted) in [(4.21, "4.2 s"), (200.9, "3 min 20 s"), (7_512.0, "2 h 5 min")] {
             assert_eq!(duration(Duration::from_secs_f64(seconds)), wanted);
         }
+    }
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        let table = [
+            (0, "0 seconds"),
+            (3600, "1 hour"),
+            (5400, "1 hour 30 minutes"),
+            (86_400, "1 day"),
+            (7 * 86_400 + 61, "7 days 1 minute"),
+        ];
+        for (seconds, wanted) in table {
+            assert_eq!(span(seconds), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_held_are_bytes_and_inodes() {
+        assert_eq!(held(5 << 10, 1), "5.0 KiB, 1 inode");
     }
 }

@@ -4,6 +4,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::zone;
+
 /// Rows below headings, columns apart by two spaces. Headings that begin with `>` are of columns of numbers.
 pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Vec<String> {
     let mut table = Table::new();
@@ -25,8 +27,13 @@ pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> 
 
 /// In the zone of the reader; the bare number for a time that no calendar has.
 pub fn local_time(seconds: i64) -> String {
+    time_in(&zone::system(), seconds)
+}
+
+/// In a zone; the bare number for a time that no calendar has.
+pub fn time_in(zone: &TimeZone, seconds: i64) -> String {
     match Timestamp::from_second(seconds) {
-        Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Ok(time) => time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => format!("@{seconds}"),
     }
 }

@@ -1,9 +1,13 @@
 //! One file a verb: from typed arguments to the engine and back to the user.
 
 mod backup;
+mod delete;
+mod du;
 mod init;
 mod jobs;
 mod ls;
+mod pin;
+mod prune;
 mod restore;
 mod snapshots;
 mod verify;
@@ -22,6 +26,11 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Snapshots(args) => snapshots::snapshots(args, global, output),
         Verb::Ls(args) => ls::ls(args, global, output),
         Verb::Restore(args) => restore::restore(args, global, output),
+        Verb::Prune(args) => prune::prune(args, global, output),
+        Verb::Delete(args) => delete::delete(args, global, output),
+        Verb::Pin(args) => pin::pin(args, global, output),
+        Verb::Unpin(args) => pin::unpin(args, global, output),
+        Verb::Du(args) => du::du(args, global, output),
         Verb::Verify(args) => verify::verify(args, global, output),
         Verb::Jobs(verb) => jobs::jobs(verb, global, output),
     }

@@ -16,8 +16,12 @@ pub const CATALOG_COPY: &str = "catalog.copy";
 pub const NEW_CATALOG_COPY: &str = "catalog.copy.new";
 /// The lock file.
 pub const LOCK: &[u8] = b"lock";
+/// Room that is given up when the disk is so full that not even the catalog can be opened.
+pub const RESERVE: &[u8] = b"reserve";
 /// The tree being built.
 pub const STAGING: &[u8] = b"staging";
+/// The scaffold of the next run: the tree of a retired snapshot under its name, less what only it held.
+pub const RETIRED: &[u8] = b"retired";
 /// Trees being deleted.
 pub const TRASH: &[u8] = b"trash";
 /// `latest` before it is swapped in.

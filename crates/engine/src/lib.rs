@@ -13,6 +13,7 @@ pub mod layout;
 pub mod listing;
 pub mod monitor;
 pub mod path;
+pub mod policy;
 pub mod pool;
 pub mod report;
 pub mod repository;

@@ -42,6 +42,8 @@ pub enum Phase {
     Recover,
     /// Reading the source, building staging.
     Build,
+    /// Before a retired tree becomes what the run builds upon.
+    Recycle,
     /// Before the sync of a checkpoint.
     CheckpointSync,
     /// Before the catalog commit of a checkpoint.
@@ -60,12 +62,28 @@ pub enum Phase {
     Latest,
     /// Before the catalog calls the snapshot published.
     Publish,
-    /// All is done; before the lock is given back.
+    /// All is published; before retention.
     Done,
+    /// Before `latest` is pointed away from the snapshots that are retired, and they are renamed into the trash.
+    Retire,
+    /// Before the directories of those renames are synced.
+    SyncRetired,
+    /// Before the catalog forgets them.
+    Forget,
+    /// Before what only they held is removed from the tree that is to be the scaffold.
+    Release,
+    /// Before that tree leaves the trash again.
+    KeepScaffold,
+    /// Before the trash is emptied.
+    EmptyTrash,
 }
 
 impl Phase {
-    /// All phases, in their order.
+    /// The phases in which snapshots are retired, in their order.
+    pub const RETIRING: [Self; 6] =
+        [Self::Retire, Self::SyncRetired, Self::Forget, Self::Release, Self::KeepScaffold, Self::EmptyTrash];
+
+    /// The phases of every run, in their order.
     pub const ALL: [Self; 12] = [
         Self::Recover,
         Self::Build,

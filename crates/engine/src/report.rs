@@ -32,6 +32,8 @@ pub enum ProblemKind {
     LeftOut,
     /// Anything else that is only a warning.
     Notice,
+    /// Retention did not do, or not wholly, what its rules want.
+    Retention,
 }
 
 impl ProblemKind {
@@ -46,6 +48,7 @@ impl ProblemKind {
             Self::Vanished => "vanished",
             Self::LeftOut => "left-out",
             Self::Notice => "notice",
+            Self::Retention => "retention",
         }
     }
 

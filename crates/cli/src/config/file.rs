@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use jiff::tz::TimeZone;
 use linksnap_engine::verbs::backup::Thoroughness;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use toml::Spanned;
 
-use crate::config::keep::Keep;
+use crate::config::keep::{Keep, Text};
 use crate::{size, thoroughness};
 
 /// The whole file.
@@ -37,11 +39,30 @@ pub struct Section {
     pub one_file_system: Option<bool>,
     pub validate: Option<Validate>,
     pub keep: Option<Keep>,
+    pub timezone: Option<Text<Zone>>,
+    pub recycle: Option<bool>,
 }
 
 /// `"8GiB"`, or a number of bytes.
 #[derive(Debug)]
 pub struct Size(pub u64);
+
+/// A time zone by its name, like `Europe/Berlin`.
+#[derive(Debug, Clone)]
+pub struct Zone(pub TimeZone);
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        TimeZone::get(text).map(Self).map_err(|_| {
+            format!(
+                "{text:?} is no time zone that this system knows: write it like \"Europe/Berlin\" or \"UTC\" \
+                 (if that is right, is tzdata installed?)"
+            )
+        })
+    }
+}
 
 /// `"full"`, or a number N for one Nth.
 #[derive(Debug)]

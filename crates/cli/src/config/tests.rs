@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use linksnap_engine::policy::{Bucket, Count, Policy, Rule};
 use linksnap_engine::verbs::backup::Thoroughness;
 
 use crate::config::{Config, Job};
@@ -103,12 +104,26 @@ fn what_is_wrong_is_shown_where_it_is() {
         ("[job.a]\nsources = [\"/x\"]\nvalidate = 0", "3:12", "full"),
         ("[job.a]\nsources = [\"/x\"]\nexclude = [\"ok\", \"a{b\"]", "3:18", "pattern"),
         ("[defaults]\nexclude = [\"a{b\"]", "2:12", "pattern"),
-        ("[defaults]\nkeep = { last = -1 }", "2:17", "-1"),
+        ("[defaults]\nkeep = { last = -2 }", "2:17", "\"-2\" is no count"),
+        ("[defaults]\nkeep = { last = \"some\" }", "2:17", "unlimited"),
+        ("[defaults]\nkeep = { last = true }", "2:17", "text or a number"),
         ("[defaults]\nkeep = { dayly = 1 }", "2:10", "unknown field `dayly`"),
         ("[defaults]\nkeep = { }", "2:8", "keeps nothing"),
         ("[defaults]\nkeep = { daily = 0 }", "2:8", "keeps nothing"),
         ("[defaults]\nkeep = { within = \"soon\" }", "2:19", "span of time"),
         ("[defaults]\nkeep = { within = \"-2d\" }", "2:19", "span of time"),
+        ("[defaults]\nkeep = { within = \"90min\" }", "2:19", "m (months)"),
+        ("[defaults]\nkeep = { tag = \"a,\" }", "2:16", "lacks a tag"),
+        ("[defaults]\nkeep = { tag = [] }", "2:8", "keeps nothing"),
+        ("[defaults]\nkeep = { last = 1, free-space = \"much\" }", "2:33", "\"50GiB\""),
+        ("[defaults]\nkeep = { last = 1, free-space = \"100%\" }", "2:33", "\"10%\""),
+        ("[defaults]\nkeep = { last = 1, free-inodes = \"5GiB\" }", "2:34", "\"5%\""),
+        ("[defaults]\nkeep = { last = 1, free-inodes = 0 }", "2:34", "number of inodes"),
+        ("[defaults]\nkeep = { last = 1, min = 3 }", "2:8", "free-space and free-inodes"),
+        ("[defaults]\nkeep = { last = 1, free-space = \"1%\", min = -1 }", "2:45", "-1"),
+        ("[defaults]\ntimezone = \"Europe/Atlantis\"", "2:12", "Europe/Atlantis"),
+        ("[defaults]\ntimezone = 1", "2:12", "time zone"),
+        ("[job.a]\nsources = [\"/x\"]\nrecycle = \"no\"", "3:11", "boolean"),
         ("[job.a]\nsources = [\"/x\"", "2:16", "unclosed array"),
     ];
     for (text, place, part) in table {
@@ -136,12 +151,51 @@ fn the_line_is_shown_with_carets_below_what_is_wrong() {
 
 #[test]
 fn keep_is_explained_in_words() {
-    let job = job(
-        "[job.a]\nsources = [\"/a\"]\nkeep = { last = 1, yearly = 2, within-daily = \"1mo\", tag = [\"release\"] }",
-    );
+    let job = job("[job.a]\nsources = [\"/a\"]\nkeep = { last = 1, yearly = 2, within-daily = \"1mo\", \
+         tag = [\"release\", \"a,b\"] }");
     let words = job.settings.keep.unwrap().words();
     assert_eq!(
         words,
-        ["the last one", "2 yearly", "daily ones of the last 1mo", "those with the tag release"]
+        [
+            "the last one",
+            "2 yearly",
+            "daily ones of the last 1mo",
+            "those with the tag release",
+            "those with the tags a and b"
+        ]
     );
+}
+
+#[test]
+fn all_of_a_kind_can_be_kept() {
+    for all in ["-1", "\"unlimited\"", "\"-1\""] {
+        let job = job(&format!("[job.a]\nsources = [\"/a\"]\nkeep = {{ yearly = {all}, monthly = 0 }}"));
+        let rules = [Rule::Count { bucket: Bucket::Year, count: Count::All }];
+        assert_eq!(job.settings.keep.unwrap().policy, Policy::new(rules), "{all}");
+    }
+}
+
+#[test]
+fn room_can_be_kept_free() {
+    let keep =
+        |text: &str| job(&format!("[job.a]\nsources = [\"/a\"]\nkeep = {text}")).settings.keep.unwrap();
+    let both = keep(r#"{ last = 3, free-space = "10%", free-inodes = "2.5 %", min = 7 }"#);
+    assert_eq!(both.room_words(), ["10% of the space", "2.5% of the inodes"]);
+    assert_eq!(both.headroom.min, 7);
+    let amounts = keep(r#"{ free-space = "50GiB", free-inodes = 100000 }"#);
+    assert_eq!(amounts.room_words(), ["50.0 GiB", "100,000 inodes"]);
+    assert_eq!(amounts.words(), ["all snapshots"]);
+    assert_eq!(amounts.headroom.min, 3, "unless said otherwise");
+    assert!(keep("{ last = 3 }").headroom.is_empty());
+}
+
+#[test]
+fn the_calendar_and_recycling_are_inherited() {
+    let settings = |text: &str| job(&format!("{text}\n[job.a]\nsources = [\"/a\"]")).settings;
+    let built_in = settings("");
+    assert!(built_in.timezone.is_none());
+    assert!(built_in.recycle);
+    let said = settings("[defaults]\ntimezone = \"UTC\"\nrecycle = false");
+    assert_eq!(said.timezone.unwrap().iana_name(), Some("UTC"));
+    assert!(!said.recycle);
 }

@@ -4,31 +4,87 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use linksnap_engine::SnapshotName;
+use linksnap_engine::stages::retain::Retained;
 use linksnap_engine::stages::run::Counts;
-use linksnap_engine::verbs::backup::BackupSummary;
+use linksnap_engine::verbs::backup::{BackupSummary, Scaffold};
 use serde::Serialize;
 
 use crate::json::JsonPath;
-use crate::output::Output;
+use crate::output::{Output, Verbosity};
+use crate::retention::Keeping;
 use crate::size::{self, count, counted};
-use crate::summary::problems;
+use crate::summary::{decisions, problems};
 
-/// The summary for people.
-pub fn lines(job: &str, summary: &BackupSummary, elapsed: Duration, output: &Output) -> Vec<Vec<u8>> {
-    let mut lines: Vec<Vec<u8>> = Vec::new();
-    if let Some(recovered) = &summary.recovered {
+/// What came of a run.
+pub struct Backed<'a> {
+    /// The job.
+    pub job: &'a str,
+    /// What the engine says.
+    pub summary: &'a BackupSummary,
+    /// What was to be kept.
+    pub keeping: Option<&'a Keeping>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Backed<'_> {
+    /// The summary for people.
+    pub fn lines(&self, output: &Output) -> Vec<Vec<u8>> {
+        let summary = self.summary;
+        let mut lines: Vec<Vec<u8>> = Vec::new();
+        if let Some(recovered) = &summary.recovered {
+            let line = format!("finished the snapshot {recovered} that an interrupted run had left");
+            lines.push(line.into_bytes());
+        }
+        let mut words = words(self.job, summary);
+        words.extend(self.pruned(output));
+        lines.extend(words.into_iter().map(String::into_bytes));
+        let mut end = format!("  in {}", size::duration(self.elapsed)).into_bytes();
+        if summary.snapshot.is_some() {
+            end.extend(b": ");
+            end.extend(output.name(summary.path.as_os_str().as_bytes()));
+        }
+        lines.push(end);
+        lines.extend(problems::lines(&summary.problems, output));
         lines
-            .push(format!("finished the snapshot {recovered} that an interrupted run had left").into_bytes());
     }
-    lines.extend(words(job, summary).into_iter().map(String::into_bytes));
-    let mut end = format!("  in {}", size::duration(elapsed)).into_bytes();
-    if summary.snapshot.is_some() {
-        end.extend(b": ");
-        end.extend(output.name(summary.path.as_os_str().as_bytes()));
+
+    /// What retention did: in one line, or to those who want it, of every snapshot.
+    fn pruned(&self, output: &Output) -> Vec<String> {
+        let (Some(pruned), Some(keeping)) = (&self.summary.pruned, self.keeping) else {
+            return Vec::new();
+        };
+        let retained = &pruned.plan.retained;
+        let dropped: Vec<&str> = names(retained).collect();
+        let mut lines = Vec::new();
+        if !dropped.is_empty() {
+            lines.push(format!(
+                "  pruned {} (frees {}): {}",
+                counted(dropped.len() as u64, "snapshot", "snapshots"),
+                size::held(pruned.freed.bytes, pruned.freed.inodes),
+                some(&dropped),
+            ));
+        }
+        if output.verbosity() >= Verbosity::Steps {
+            let table = decisions::table(&retained.decisions, &keeping.zone, output);
+            lines.extend(table.into_iter().map(|line| format!("    {line}")));
+        }
+        lines
     }
-    lines.push(end);
-    lines.extend(problems::lines(&summary.problems, output));
-    lines
+
+    /// The summary for programs.
+    pub fn json(&self, output: &Output) {
+        output.json(&Line::new(self.job, self.summary, self.elapsed));
+    }
+}
+
+/// The names, if they are not too many for a line.
+fn some(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {} more", names[..SHOWN].join(", "), count(more as u64)),
+    }
 }
 
 fn words(job: &str, summary: &BackupSummary) -> Vec<String> {
@@ -37,8 +93,12 @@ fn words(job: &str, summary: &BackupSummary) -> Vec<String> {
         Some(snapshot) => format!("{first}snapshot {snapshot} of job {job}"),
         None => format!("dry run: the {first}snapshot of job {job} would have"),
     }];
-    if summary.scaffold == "interrupted" {
-        lines.push("  went on where an interrupted run had stopped".to_owned());
+    match (summary.scaffold, &summary.snapshot) {
+        (Scaffold::Interrupted, _) => {
+            lines.push("  went on where an interrupted run had stopped".to_owned());
+        }
+        (Scaffold::Recycled, Some(_)) => lines.push("  built upon a dropped snapshot".to_owned()),
+        (Scaffold::Recycled, None) | (Scaffold::Empty, _) => {}
     }
     lines.push(match summary.basis {
         None => format!("  {}", contents(&summary.counts)),
@@ -99,9 +159,9 @@ fn copies(summary: &BackupSummary) -> String {
     }
 }
 
-/// The summary for programs. Fields are only ever added.
+/// Fields are only ever added.
 #[derive(Serialize)]
-pub struct Line<'a> {
+struct Line<'a> {
     r#type: &'static str,
     job: &'a str,
     dry_run: bool,
@@ -128,14 +188,17 @@ pub struct Line<'a> {
     source_bytes: u64,
     problems: u64,
     warnings: u64,
-    pruned: [&'a str; 0],
+    pruned: Vec<&'a str>,
+    freed_bytes: u64,
+    freed_inodes: u64,
     elapsed_seconds: f64,
 }
 
 impl<'a> Line<'a> {
-    /// Of a run of `job`.
-    pub fn new(job: &'a str, summary: &'a BackupSummary, elapsed: Duration) -> Self {
+    fn new(job: &'a str, summary: &'a BackupSummary, elapsed: Duration) -> Self {
         let counts = &summary.counts;
+        let pruned = summary.pruned.as_ref();
+        let freed = pruned.map(|pruned| pruned.freed).unwrap_or_default();
         Self {
             r#type: "summary",
             job,
@@ -143,7 +206,7 @@ impl<'a> Line<'a> {
             snapshot: summary.snapshot.as_ref().map(SnapshotName::as_str),
             path: JsonPath::new(summary.path.as_os_str().as_bytes()),
             basis: summary.basis.as_deref(),
-            scaffold: summary.scaffold,
+            scaffold: summary.scaffold.word(),
             recovered: summary.recovered.as_deref(),
             files: counts.files,
             directories: counts.directories,
@@ -162,15 +225,22 @@ impl<'a> Line<'a> {
             source_bytes: counts.source_bytes,
             problems: summary.problems.problems,
             warnings: summary.problems.warnings,
-            pruned: [],
+            pruned: pruned.iter().flat_map(|pruned| names(&pruned.plan.retained)).collect(),
+            freed_bytes: freed.bytes,
+            freed_inodes: freed.inodes,
             elapsed_seconds: elapsed.as_secs_f64(),
         }
     }
 }
 
+/// What goes.
+fn names(retained: &Retained) -> impl Iterator<Item = &str> {
+    retained.dropped().map(|decision| decision.name.as_str())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BackupSummary, Counts, words};
+    use super::{BackupSummary, Counts, Scaffold, some, words};
     use linksnap_engine::SnapshotName;
 
     fn summary(basis: Option<&str>, counts: Counts) -> BackupSummary {
@@ -178,7 +248,8 @@ mod tests {
             snapshot: SnapshotName::parse("2026-04-08T020000Z"),
             path: "/backup/web1/2026-04-08T020000Z".into(),
             basis: basis.map(str::to_owned),
-            scaffold: "empty",
+            scaffold: Scaffold::Empty,
+            pruned: None,
             recovered: None,
             counts,
             version_rows: 0,
@@ -229,7 +300,7 @@ mod tests {
             ..Counts::default()
         };
         let mut summary = summary(None, counts);
-        summary.scaffold = "interrupted";
+        summary.scaffold = Scaffold::Interrupted;
         assert_eq!(
             words("web1", &summary),
             [
@@ -240,5 +311,11 @@ mod tests {
                 "  1 entry left out by the rules",
             ]
         );
+    }
+    #[test]
+    fn many_names_are_not_all_said() {
+        assert_eq!(some(&["a", "b"]), "a, b");
+        assert_eq!(some(&["a", "b", "c", "d", "e"]), "a, b, c, d, e");
+        assert_eq!(some(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
     }
 }

@@ -1,7 +1,8 @@
 //! `backup`: runs jobs one after another, and says what came of each.
 
 use linksnap_engine::repository::RepositoryError;
-use linksnap_engine::verbs::backup::{self as engine, BackupOptions, BackupSummary, PlannedStep};
+use linksnap_engine::stages::retain::Clock;
+use linksnap_engine::verbs::backup::{self as engine, BackupOptions, BackupSummary, PlannedStep, Recycle};
 use linksnap_engine::{Repository, Rules};
 
 use crate::args::{BackupArgs, Global};
@@ -10,10 +11,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, Verbosity};
 use crate::progress::Watcher;
-use crate::summary::{self, step::Step};
+use crate::retention::Keeping;
+use crate::summary::backup::Backed;
+use crate::summary::step::Step;
 use crate::target::{self, Target};
 use crate::verbs::init;
-use crate::{clock, environment, locate, signals};
+use crate::{clock, environment, locate, several, signals};
 
 /// Runs what was asked for; the worst exit code wins.
 pub fn backup(args: &BackupArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -23,29 +26,13 @@ pub fn backup(args: &BackupArgs, global: &Global, output: &Output) -> Result<Exi
     if repository.is_none() {
         output.remark("dry run: the repository would be made, and everything copied into it");
     }
-    listen()?;
-    let mut worst = Exit::Done;
-    for target in &targets {
-        let exit = run(target, args, repository.as_ref(), output).or_else(|failure| match targets.len() {
-            1 => Err(failure),
-            _ => {
-                let failure = failure.of_job(target.job.as_str());
-                output.failure(&failure);
-                Ok(failure.exit)
-            }
-        })?;
-        worst = worst.worse(exit);
-        if signals::caught().is_some() {
-            break;
-        }
-    }
-    Ok(worst)
-}
-
-/// From now on the first signal ends the verb in order.
-pub fn listen() -> Result<(), Failure> {
-    signals::listen()
-        .map_err(|error| Failure::new(Exit::Failed, "cannot prepare for signals").because(&error))
+    signals::listen()?;
+    several::each(
+        &targets,
+        |target| target.job.as_str(),
+        output,
+        |target| run(target, args, repository.as_ref(), output),
+    )
 }
 
 fn targets(args: &BackupArgs, global: &Global, config: Option<&Config>) -> Result<Vec<Target>, Failure> {
@@ -92,13 +79,18 @@ fn run(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let now = clock::now()?;
+    let settings = &target.settings;
+    let keeping = Keeping::configured(settings).filter(|_| !args.no_prune);
     let options = BackupOptions {
         sources: target.sources.clone(),
-        rules: target.settings.rules.clone(),
-        one_file_system: target.settings.one_file_system,
-        validate: target.settings.validate,
+        rules: settings.rules.clone(),
+        one_file_system: settings.one_file_system,
+        validate: settings.validate,
         now,
         threads: None,
+        recycle: if settings.recycle { Recycle::Always } else { Recycle::Never },
+        retention: keeping.as_ref().map(|keeping| keeping.retention(Clock::Doubt)),
+        tags: args.tag.clone(),
         holder: environment::holder("backup", now),
     };
     let watcher = Watcher::new(output, target.job.as_str(), "starting");
@@ -110,13 +102,16 @@ fn run(
         }
     };
     watcher.end();
-    let elapsed = watcher.elapsed();
+    let backed = Backed {
+        job: target.job.as_str(),
+        summary: &summary,
+        keeping: keeping.as_ref(),
+        elapsed: watcher.elapsed(),
+    };
     if output.is_json() {
-        output.json(&summary::backup::Line::new(target.job.as_str(), &summary, elapsed));
+        backed.json(output);
     } else {
-        for line in summary::backup::lines(target.job.as_str(), &summary, elapsed, output) {
-            output.report(line);
-        }
+        backed.lines(output).into_iter().for_each(|line| output.report(line));
     }
     Ok(exit(&summary))
 }

@@ -10,9 +10,9 @@ use crate::failure::Failure;
 use crate::locate;
 use crate::output::Output;
 use crate::progress::Watcher;
+use crate::signals::listen;
 use crate::size::counted;
 use crate::summary::{restore::Restored, step::Step};
-use crate::verbs::backup::listen;
 
 /// Restores, or says what would be restored.
 pub fn restore(args: &RestoreArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {

@@ -12,10 +12,11 @@ use crate::failure::Failure;
 use crate::json::{self, JsonPath};
 use crate::output::Output;
 use crate::size::{self, count, counted};
-use crate::{locate, table};
+use crate::{clock, locate, table};
 
 /// Lists the snapshots of the jobs that were named, else of all.
 pub fn snapshots(args: &SnapshotsArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let now = clock::now()?;
     let repository = locate::repository(global)?;
     let mut all = Vec::new();
     let mut worst = Exit::Done;
@@ -31,54 +32,116 @@ pub fn snapshots(args: &SnapshotsArgs, global: &Global, output: &Output) -> Resu
         }
     }
     if output.is_json() {
-        output.json(&elements(&all));
+        output.json(&elements(&all, now));
     } else {
-        print(&all, worst, output);
+        print(&all, (worst, now), output);
     }
     Ok(worst)
 }
 
-fn print(all: &[(Job, Vec<Snapshot>)], worst: Exit, output: &Output) {
-    let total: usize = all.iter().map(|(_, snapshots)| snapshots.len()).sum();
-    if total == 0 {
+fn print(all: &[(Job, Vec<Snapshot>)], (worst, now): (Exit, i64), output: &Output) {
+    let flat: Vec<(&Job, &Snapshot)> = all
+        .iter()
+        .flat_map(|(job, snapshots)| snapshots.iter().map(move |snapshot| (job, snapshot)))
+        .collect();
+    if flat.is_empty() {
         if worst == Exit::Done {
             output.report("no snapshots");
         }
         return;
     }
-    let headings = ["job", "snapshot", "time", ">files", ">size", ">added", ">problems"];
-    let rows = all.iter().flat_map(|(job, snapshots)| snapshots.iter().map(|snapshot| row(job, snapshot)));
+    let columns = columns(&flat);
+    let headings: Vec<&str> = columns.iter().map(|column| column.heading()).collect();
+    let rows = flat.iter().map(|(job, snapshot)| {
+        columns.iter().map(|column| column.cell(job, snapshot, now, output)).collect()
+    });
     table::table(&headings, rows).into_iter().for_each(|line| output.line(line));
-    output.report(counted(total as u64, "snapshot", "snapshots"));
+    output.report(counted(flat.len() as u64, "snapshot", "snapshots"));
 }
 
-fn row(job: &Job, snapshot: &Snapshot) -> Vec<String> {
-    let totals = &snapshot.totals;
-    let problems = match totals.problems {
-        0 => "-".to_owned(),
-        some => count(some),
-    };
-    let mut name = snapshot.name.clone();
-    if snapshot.state != State::Published {
-        name = format!("{name} ({})", snapshot.state.word());
-    }
-    if snapshot.pinned {
-        name.push_str(" (pinned)");
-    }
-    vec![
-        job.name().as_str().to_owned(),
-        name,
-        table::local_time(snapshot.time),
-        count(totals.files),
-        size::bytes(totals.source_bytes),
-        size::bytes(totals.added_bytes),
-        problems,
-    ]
+/// What is said of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Job,
+    Name,
+    Time,
+    Files,
+    Size,
+    Added,
+    Problems,
+    Pinned,
+    Tags,
+    Note,
 }
 
-fn elements(all: &[(Job, Vec<Snapshot>)]) -> Vec<Element<'_>> {
+/// Those of every list, and those that have something to say.
+fn columns(all: &[(&Job, &Snapshot)]) -> Vec<Column> {
+    let mut columns = vec![
+        Column::Job,
+        Column::Name,
+        Column::Time,
+        Column::Files,
+        Column::Size,
+        Column::Added,
+        Column::Problems,
+    ];
+    let any = |says: fn(&Snapshot) -> bool| all.iter().any(|(_, snapshot)| says(snapshot));
+    let some = [
+        (Column::Pinned, any(|snapshot| snapshot.pinned)),
+        (Column::Tags, any(|snapshot| !snapshot.tags.is_empty())),
+        (Column::Note, any(|snapshot| !snapshot.note.is_empty())),
+    ];
+    columns.extend(some.into_iter().filter(|(_, any)| *any).map(|(column, _)| column));
+    columns
+}
+
+impl Column {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Job => "job",
+            Self::Name => "snapshot",
+            Self::Time => "time",
+            Self::Files => ">files",
+            Self::Size => ">size",
+            Self::Added => ">added",
+            Self::Problems => ">problems",
+            Self::Pinned => "pinned",
+            Self::Tags => "tags",
+            Self::Note => "note",
+        }
+    }
+
+    fn cell(self, job: &Job, snapshot: &Snapshot, now: i64, output: &Output) -> String {
+        let totals = &snapshot.totals;
+        match self {
+            Self::Job => job.name().as_str().to_owned(),
+            Self::Name if snapshot.state == State::Published => snapshot.name.clone(),
+            Self::Name => format!("{} ({})", snapshot.name, snapshot.state.word()),
+            Self::Time => table::local_time(snapshot.time),
+            Self::Files => count(totals.files),
+            Self::Size => size::bytes(totals.source_bytes),
+            Self::Added => size::bytes(totals.added_bytes),
+            Self::Problems if totals.problems == 0 => "-".to_owned(),
+            Self::Problems => count(totals.problems),
+            Self::Pinned => pin(snapshot, now),
+            Self::Tags => output.words(&snapshot.tags),
+            Self::Note => output.words(&snapshot.note),
+        }
+    }
+}
+
+fn pin(snapshot: &Snapshot, now: i64) -> String {
+    match (snapshot.pinned, snapshot.pinned_until) {
+        (false, _) => String::new(),
+        (true, None) => "yes".to_owned(),
+        (true, Some(until)) if now < until => format!("until {}", table::local_time(until)),
+        (true, Some(until)) => format!("no more since {}", table::local_time(until)),
+    }
+}
+
+fn elements(all: &[(Job, Vec<Snapshot>)], now: i64) -> Vec<Element<'_>> {
     all.iter()
-        .flat_map(|(job, snapshots)| snapshots.iter().map(|snapshot| Element::new(job, snapshot)))
+        .flat_map(|(job, snapshots)| snapshots.iter().map(move |snapshot| Element::new(job, snapshot, now)))
         .collect()
 }
 
@@ -98,13 +161,15 @@ struct Element<'a> {
     added_bytes: u64,
     problems: u64,
     warnings: u64,
+    /// Does the pin hold now?
     pinned: bool,
+    pinned_until: Option<String>,
     tags: Vec<&'a str>,
     note: &'a str,
 }
 
 impl<'a> Element<'a> {
-    fn new(job: &'a Job, snapshot: &'a Snapshot) -> Self {
+    fn new(job: &'a Job, snapshot: &'a Snapshot, now: i64) -> Self {
         let totals = &snapshot.totals;
         Self {
             job: job.name().as_str(),
@@ -120,7 +185,8 @@ impl<'a> Element<'a> {
             added_bytes: totals.added_bytes,
             problems: totals.problems,
             warnings: totals.warnings,
-            pinned: snapshot.pinned,
+            pinned: snapshot.is_pinned_at(now),
+            pinned_until: snapshot.pinned_until.filter(|_| snapshot.pinned).map(json::time),
             tags: snapshot.tags.split(',').filter(|tag| !tag.is_empty()).collect(),
             note: &snapshot.note,
         }

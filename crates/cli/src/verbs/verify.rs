@@ -10,39 +10,25 @@ use crate::failure::Failure;
 use crate::locate;
 use crate::output::Output;
 use crate::progress::Watcher;
-use crate::signals;
+use crate::several;
+use crate::signals::listen;
 use crate::summary::verify::Verified;
-use crate::verbs::backup::listen;
 
 /// Verifies what was named, else everything.
 pub fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let repository = locate::repository(global)?;
-    let mut wanted: Vec<(Job, Vec<Snapshot>)> = Vec::new();
-    for text in &args.snapshots {
-        let (job, snapshot) = locate::snapshot(&repository, global, text)?;
-        match wanted.iter_mut().find(|(other, _)| other.name() == job.name()) {
-            Some((_, snapshots)) => snapshots.push(snapshot),
-            None => wanted.push((job, vec![snapshot])),
-        }
-    }
+    let mut wanted = locate::snapshots(&repository, global, &args.snapshots)?;
     if wanted.is_empty() {
         let jobs = locate::jobs(&repository, global, &[])?;
         wanted.extend(jobs.into_iter().map(|job| (job, Vec::new())));
     }
     listen()?;
-    let mut worst = Exit::Done;
-    for (job, snapshots) in wanted {
-        let exit = one(&job, snapshots, args, output).unwrap_or_else(|failure| {
-            let failure = failure.of_job(job.name().as_str());
-            output.failure(&failure);
-            failure.exit
-        });
-        worst = worst.worse(exit);
-        if signals::caught().is_some() {
-            break;
-        }
-    }
-    Ok(worst)
+    several::each(
+        &wanted,
+        |(job, _)| job.name().as_str(),
+        output,
+        |(job, snapshots)| one(job, snapshots.clone(), args, output),
+    )
 }
 
 fn one(job: &Job, snapshots: Vec<Snapshot>, args: &VerifyArgs, output: &Output) -> Result<Exit, Failure> {

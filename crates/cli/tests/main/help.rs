@@ -4,8 +4,23 @@ use std::path::Path;
 
 use crate::stage::Stage;
 
-const VERBS: [&str; 10] =
-    ["", "init", "backup", "snapshots", "ls", "restore", "verify", "jobs", "jobs list", "jobs check"];
+const VERBS: [&str; 15] = [
+    "",
+    "init",
+    "backup",
+    "snapshots",
+    "ls",
+    "restore",
+    "prune",
+    "delete",
+    "pin",
+    "unpin",
+    "du",
+    "verify",
+    "jobs",
+    "jobs list",
+    "jobs check",
+];
 
 fn help(stage: &Stage, verb: &str) -> String {
     let args = verb.split(' ').filter(|word| !word.is_empty()).chain(["--help"]);

@@ -10,11 +10,16 @@ fn interrupted(stage: &Stage, signal: &str) -> Called {
         stage.write(format!("source/{}/{number}", number % 50), number.to_string());
     }
     stage.init();
-    let mut command = stage.command(["backup", "--job", "demo", "source"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The sources lie some directories deep: when the first is in staging, the run has begun, and is far from its end.
     let staging = stage.path("repo/demo/.linksnap/staging");
-    while std::fs::read_dir(&staging).map_or(0, Iterator::count) == 0 {
+    let has_begun = || std::fs::read_dir(&staging).map_or(0, Iterator::count) > 0;
+    signalled(stage.command(["backup", "--job", "demo", "source"]), signal, has_begun)
+}
+
+/// Sends a signal once the command has begun.
+fn signalled(mut command: Command, signal: &str, has_begun: impl Fn() -> bool) -> Called {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !has_begun() {
         std::thread::yield_now();
     }
     let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", child.id())).status();
@@ -33,4 +38,51 @@ fn a_signal_ends_the_run_in_order_and_the_next_run_finishes() {
         assert!(text.contains("4,000 files"), "{text}");
         stage.call(["verify"]).succeeded();
     }
+}
+
+#[test]
+fn a_signal_while_trash_is_emptied_leaves_the_rest_to_the_next_run() {
+    let deeds: [&[&str]; 2] =
+        [&["prune", "--keep-last", "1"], &["delete", "--yes", "oldest", "latest~3", "latest~2", "latest~1"]];
+    for (deed, (signal, code)) in deeds.into_iter().zip([("INT", 130), ("TERM", 143)]) {
+        let stage = Stage::new();
+        for number in 0..3000 {
+            stage.write(format!("source/{}/{number}", number % 50), number.to_string());
+        }
+        stage.init();
+        for day in 4..9 {
+            stage.backup(&format!("2026-04-0{day}T01:00:00Z")).succeeded();
+        }
+        // Out of the history, but thousands of names are still to go.
+        let oldest = stage.path("repo/demo/2026-04-04T010000Z");
+        let called = signalled(stage.command(deed), signal, || !oldest.exists());
+        called.exited(code).said(&["interrupted; ", "deleted by the next run or prune"]);
+        assert_eq!(stage.snapshots(), ["2026-04-08T010000Z"]);
+        stage.backup("2026-04-08T03:00:00Z").succeeded();
+        assert_eq!(std::fs::read_dir(stage.path("repo/demo/.linksnap/trash")).unwrap().count(), 0);
+        stage.call(["du", "--verify"]).succeeded();
+        stage.call(["verify"]).succeeded();
+    }
+}
+
+#[test]
+fn a_signal_after_the_snapshot_is_published_is_no_failure() {
+    let stage = Stage::new();
+    for number in 0..3000 {
+        stage.write(format!("source/{}/{number}", number % 50), number.to_string());
+    }
+    let source = stage.path("source");
+    let text = format!("[job.demo]\nsources = [\"{}\"]\nkeep = {{ last = 1 }}\n", source.display());
+    stage.write(".config/linksnap/config.toml", text);
+    stage.init();
+    for day in 4..8 {
+        let now = format!("2026-04-0{day}T01:00:00Z");
+        stage.call_at(&now, ["backup", "--no-prune"]).succeeded();
+    }
+    let oldest = stage.path("repo/demo/2026-04-04T010000Z");
+    let text = signalled(stage.command(["backup"]), "INT", || !oldest.exists()).succeeded().text();
+    assert!(text.contains("pruned 4 snapshots"), "{text}");
+    assert_eq!(stage.snapshots(), [crate::stage::NAME]);
+    stage.backup("2026-04-08T03:00:00Z").succeeded();
+    stage.call(["du", "--verify"]).succeeded();
 }

@@ -4,9 +4,13 @@
 
 mod backup;
 mod configuration;
+mod delete;
+mod du;
 mod help;
 mod interruption;
+mod pins;
 mod pipes;
+mod prune;
 mod reading;
 mod restore;
 mod stage;

@@ -1,5 +1,6 @@
 //! A place of its own for each test: a source, a repository, a clock, and a binary that sees nothing else.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -98,6 +99,38 @@ impl Stage {
             .current_dir(self.path(""))
             .stdin(Stdio::null());
         command
+    }
+
+    /// Backs up the source to the job `demo` at each of these times.
+    pub fn backups<'a>(&self, times: impl IntoIterator<Item = &'a str>) {
+        times.into_iter().for_each(|now| drop(self.backup(now).succeeded()));
+    }
+
+    /// The snapshots of the job `demo` that bear their names, sorted.
+    pub fn snapshots(&self) -> Vec<String> {
+        let names = fs::read_dir(self.path("repo/demo")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.starts_with("20")).collect();
+        names.sort();
+        names
+    }
+
+    /// What the snapshots of the job `demo` hold on the disk, each inode once: how many inodes, and how many bytes.
+    pub fn held(&self) -> (u64, u64) {
+        let mut seen = BTreeSet::new();
+        let mut bytes = 0;
+        let mut waiting: Vec<PathBuf> =
+            self.snapshots().iter().map(|name| self.path("repo/demo").join(name)).collect();
+        while let Some(path) = waiting.pop() {
+            let stat = path.symlink_metadata().unwrap();
+            if stat.is_dir() {
+                waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+            if seen.insert(stat.ino()) && stat.is_file() {
+                bytes += stat.size();
+            }
+        }
+        (seen.len() as u64, bytes)
     }
 
     /// All below a path with what would betray a change, sorted: to be compared before and after.

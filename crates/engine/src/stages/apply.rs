@@ -12,6 +12,7 @@ use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs};
 
 use crate::path;
 use crate::report::{Problem, ProblemKind};
+use crate::stages::fingerprint::Fingerprint;
 use crate::stages::groups::{self, Turn};
 use crate::stages::plan::{Action, Known, Step};
 use crate::stages::remove;
@@ -36,6 +37,10 @@ pub struct Place<'a, D> {
     pub basis: Option<Result<DirFd, Fault>>,
     /// The run.
     pub run: &'a Run<'a>,
+    /// Of what the catalog will say of its entries.
+    pub fingerprint: Fingerprint,
+    /// What was seen anew of the entry at hand.
+    pub renewed: Option<Seen>,
 }
 
 /// What came of one entry other than a directory.
@@ -65,11 +70,13 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 (Action::Remove, _) | (_, None) => {}
                 (Action::Enter, Some(stat)) => {
                     self.enter(step, hands)?;
+                    self.fingerprint.add_directory(step.name);
                     let proof = Proof::Directory;
                     expected.push(Expected { name: step.name, kind: stat.kind, inode: 0, proof });
                 }
                 (_, Some(stat)) => {
                     self.forget_subtree(step.known, hands)?;
+                    self.renewed = None;
                     let leaf = self.leaf(step, stat, hands)?;
                     expected.extend(self.record(step, stat, &leaf, hands));
                 }
@@ -94,6 +101,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
         if findings.is_empty() {
             return Ok(());
         }
+        self.fingerprint.spoil();
         for finding in findings {
             self.mend(finding, steps, &mut expected, hands)?;
         }
@@ -198,13 +206,15 @@ impl<'a, D: TreeDir> Place<'a, D> {
             remove::discard(self.staging, step.name, kind, &self.run.trash)
                 .map_err(|fault| self.staging_fault(step.name, fault))?;
         }
+        // What is below ends first: a run that is stopped on the way must find it again.
+        self.forget_subtree(step.known, hands)?;
         if step.known.current().is_some() {
             hands.change(self.id, step.name, Change::Gone);
         }
         if step.known.basis.is_some_and(|version| version.child.is_none()) {
             hands.counts.removed += 1;
         }
-        self.forget_subtree(step.known, hands)
+        Ok(())
     }
 
     /// What was a directory is none any more: all that was below it is gone.
@@ -293,7 +303,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
         let linked = self
             .run
             .staging
-            .open_beneath(&stored.dir)
+            .open_within(&stored.dir)
             .and_then(|dir| dir.link(&stored.name, self.staging, step.name));
         match linked {
             Ok(()) => {
@@ -339,12 +349,13 @@ impl<'a, D: TreeDir> Place<'a, D> {
         }
     }
 
-    fn reused(&self, step: &Step<'_>, version: &Version, seen: Seen, hands: &mut Hands) {
+    fn reused(&mut self, step: &Step<'_>, version: &Version, seen: Seen, hands: &mut Hands) {
         hands.counts.reused += 1;
         if version.last.is_some() {
             hands.change(self.id, step.name, Change::Restored);
         }
         hands.change(self.id, step.name, Change::Seen(seen));
+        self.renewed = Some(seen);
     }
 
     fn link(
@@ -379,7 +390,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
     fn basis(&mut self) -> Result<&DirFd, Fault> {
         let (run, path) = (self.run, self.path);
         let opened = self.basis.get_or_insert_with(|| match &run.basis {
-            Some(root) => root.open_beneath(path),
+            Some(root) => root.open_within(path),
             None => Err(Fault::new("open directory", Errno::NOENT)),
         });
         opened.as_ref().map_err(|fault| *fault)
@@ -449,10 +460,17 @@ impl<'a, D: TreeDir> Place<'a, D> {
     fn store(&mut self, step: &Step<'_>, stat: &Stat, hands: &mut Hands) -> Result<Leaf<'a>, RunError> {
         self.clear(step)?;
         let run = self.run;
-        let mut tools = Tools { buffer: &mut hands.buffer, watch: &mut |count| run.has_read(count) };
-        let stored = store::store(self.source, (step.name, stat), self.staging, step.name, &mut tools);
+        let make = |hands: &mut Hands| {
+            let mut tools = Tools { buffer: &mut hands.buffer, watch: &mut |count| run.has_read(count) };
+            store::store(self.source, (step.name, stat), self.staging, step.name, &mut tools)
+        };
+        let stored = match make(hands) {
+            Err(StoreError::Target(fault)) if run.makes_room(fault)? => make(hands),
+            stored => stored,
+        };
         match stored {
             Ok(stored) => {
+                hands.counts.made_inodes += 1;
                 if stat.kind == Kind::File {
                     hands.counts.copied_files += 1;
                     hands.counts.copied_bytes += stored.data_bytes;
@@ -487,6 +505,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
         let version = Version {
             stored_inode: stored.inode,
             hash: stored.hash,
+            holes: stored.holes(),
             target: stored.target,
             partial: stored.lacks.anything(),
             ..self.run.version(&stored.stat, seen)
@@ -505,7 +524,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
 
     /// Counts the entry, notes its change for the catalog, and says what must be in staging now.
     fn record(
-        &self,
+        &mut self,
         step: &Step<'a>,
         stat: &Stat,
         leaf: &Leaf<'a>,
@@ -528,7 +547,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
     }
 
     fn record_again(
-        &self,
+        &mut self,
         step: &Step<'a>,
         stat: &Stat,
         leaf: &Leaf<'a>,
@@ -551,6 +570,10 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 } else {
                     Proof::Held(version)
                 };
+                let seen = self.renewed.take().unwrap_or(version.seen);
+                // As the catalog will say it: the most that were ever seen.
+                let seen = Seen { links: seen.links.max(version.seen.links), ..seen };
+                self.fingerprint.add_version(step.name, version, seen);
                 (version.stored_inode, proof)
             }
             Leaf::Member(new) | Leaf::Made(new) => {
@@ -558,6 +581,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 own.version.seen = self.run.seen(stat, new.version.seen.changed_while_read);
                 let attributes = Attributes::from(&own.version);
                 let inode = own.version.stored_inode;
+                self.fingerprint.add_version(step.name, &own.version, own.version.seen);
                 let new = Box::new(own);
                 let change = if replaces { Change::Replace(new) } else { Change::Add(new) };
                 hands.change(self.id, step.name, change);

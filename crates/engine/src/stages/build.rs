@@ -1,12 +1,14 @@
 //! Build: takes one directory through scan, plan, apply and validate, and finds its sub-directories.
 
 use linksnap_catalog::{Change, DirId, NewVersion, Rows, Version};
-use linksnap_inode::{DirFd, Fault, Kind, Names, Stat, Timestamp, Xattrs};
+use linksnap_inode::{DirFd, Errno, Fault, Kind, Names, Stat, Timestamp, Xattrs};
 
 use crate::path;
 use crate::pool::Queue;
 use crate::source;
 use crate::stages::apply::{self, Place};
+use crate::stages::fingerprint::Fingerprint;
+use crate::stages::keep;
 use crate::stages::plan::{self, Action, Known, Step};
 use crate::stages::run::{Hands, Run, RunError};
 use crate::stages::scan::{self, Scanned};
@@ -24,14 +26,19 @@ pub struct Task {
     pub id: DirId,
     /// The directory it is in.
     pub parent: Parent,
-    /// What the newest published snapshot has under its name.
-    pub basis: Option<Version>,
-    /// What a checkpoint vouches for under its name.
-    pub checkpoint: Option<Version>,
+    /// What the catalog knows under its name.
+    pub own: Own,
     /// What may be found in it besides the source.
     pub past: Past,
     /// Where its parent stands.
     pub place: source::Place,
+}
+
+impl Own {
+    fn of(known: Known<'_>) -> Self {
+        let boxed = |version: &Version| Box::new(version.clone());
+        Self::Read { basis: known.basis.map(boxed), checkpoint: known.checkpoint.map(boxed) }
+    }
 }
 
 /// The directory that a directory is in.
@@ -41,6 +48,20 @@ pub struct Parent {
     pub id: DirId,
     /// Its modification time, to be put back if this directory has to be removed again.
     pub mtime: Timestamp,
+}
+
+/// What the catalog knows of a directory itself.
+#[derive(Debug)]
+pub enum Own {
+    /// These versions.
+    Read {
+        /// What the newest published snapshot has.
+        basis: Option<Box<Version>>,
+        /// What a checkpoint vouches for.
+        checkpoint: Option<Box<Version>>,
+    },
+    /// Nobody has looked yet: the directory above is unchanged, and so may this one be.
+    Unread,
 }
 
 /// What may be known of a directory.
@@ -60,15 +81,28 @@ impl Task {
             path: Vec::new(),
             id: DirId::ROOT,
             parent: Parent { id: DirId(0), mtime: Timestamp::default() },
-            basis: known.basis.cloned(),
-            checkpoint: known.checkpoint.cloned(),
+            own: Own::of(known),
             past,
             place: source::Place::OnTheWay,
         }
     }
 
+    /// Looks its own version up, if nobody has.
+    fn read_own(&mut self, hands: &Hands) -> Result<(), RunError> {
+        if matches!(self.own, Own::Unread) {
+            let basis = hands.reader.current_of(self.parent.id, self.name())?;
+            self.own = Own::Read { basis: basis.map(Box::new), checkpoint: None };
+        }
+        Ok(())
+    }
+
     fn known(&self) -> Known<'_> {
-        Known { basis: self.basis.as_ref(), checkpoint: self.checkpoint.as_ref() }
+        match &self.own {
+            Own::Read { basis, checkpoint } => {
+                Known { basis: basis.as_deref(), checkpoint: checkpoint.as_deref() }
+            }
+            Own::Unread => Known::default(),
+        }
     }
 
     fn name(&self) -> &[u8] {
@@ -77,12 +111,12 @@ impl Task {
 }
 
 /// What opening and scanning a source directory gave.
-struct Opened<D> {
+pub(super) struct Opened<D> {
     source: D,
-    stat: Stat,
-    xattrs: Xattrs,
-    place: source::Place,
-    scanned: Scanned,
+    pub(super) stat: Stat,
+    pub(super) xattrs: Xattrs,
+    pub(super) place: source::Place,
+    pub(super) scanned: Scanned,
 }
 
 /// Works one directory through and queues its sub-directories.
@@ -90,19 +124,29 @@ pub fn build<T: Tree>(
     run: &Run<'_>,
     tree: &T,
     hands: &mut Hands,
-    task: &Task,
+    mut task: Task,
     queue: &Queue<Task>,
 ) -> Result<(), RunError> {
     run.progress.enter(&task.path);
     run.pause(hands)?;
-    let opened = match open(run, tree, task) {
+    let opened = match open(run, tree, &task) {
         Ok(opened) => opened,
         Err(fault) => {
-            lose(run, task, fault, hands)?;
+            task.read_own(hands)?;
+            lose(run, &task, fault, hands)?;
             return finish(run, hands);
         }
     };
-    let children = fill(run, task, opened, hands)?;
+    let staging_fault = |fault| run.staging_fault(&task.path, fault);
+    let staging = open_staging(run, &task).map_err(staging_fault)?;
+    let scaffold = scaffold_names(&task, &staging).map_err(staging_fault)?;
+    let children = match keep::keep(run, &task, &opened, (&staging, &scaffold), hands)? {
+        Some(children) => children,
+        None => {
+            task.read_own(hands)?;
+            fill(run, &task, opened, (&staging, &scaffold), hands)?
+        }
+    };
     run.progress.add_directory();
     finish(run, hands)?;
     // Only now: the writer must know of a directory before another worker's rows can stand in it.
@@ -132,25 +176,40 @@ fn fill<D: TreeDir>(
     run: &Run<'_>,
     task: &Task,
     opened: Opened<D>,
+    (staging, scaffold): (&DirFd, &Names),
     hands: &mut Hands,
 ) -> Result<Vec<Task>, RunError> {
     let Opened { source, stat, xattrs, place, scanned } = opened;
-    let staging_fault = |fault| run.staging_fault(&task.path, fault);
-    let staging = run.staging.open_beneath(&task.path).map_err(staging_fault)?;
-    let scaffold = scaffold_names(task, &staging).map_err(staging_fault)?;
+    if task.past.scaffold {
+        apply::open_up(staging).map_err(|fault| run.staging_fault(&task.path, fault))?;
+    }
     let rows = known_rows(run, task, hands)?;
     scanned.problems.into_iter().for_each(|problem| run.problem(problem));
     hands.counts.excluded += scanned.excluded;
 
-    let steps = plan::plan(&scanned.listing, &rows, &scaffold, run.building);
-    let mut here =
-        Place { path: &task.path, id: task.id, source: &source, staging: &staging, basis: None, run };
+    let steps = plan::plan(&scanned.listing, &rows, scaffold, run.building);
+    let mut here = Place {
+        path: &task.path,
+        id: task.id,
+        source: &source,
+        staging,
+        basis: None,
+        run,
+        fingerprint: Fingerprint::default(),
+        renewed: None,
+    };
     let expected = here.apply(&steps, hands)?;
     here.validate(&steps, expected, hands)?;
+    let mut fingerprint = here.fingerprint;
     if steps.iter().any(Step::removes_directory) {
         run.empty_trash()?;
     }
-    let lacks = dress(run, task, &staging, &stat, &xattrs)?;
+    let lacks = dress(run, task, staging, &stat, &xattrs)?;
+    fingerprint.add_own((stat.mode, stat.uid, stat.gid), stat.mtime, &xattrs);
+    if lacks.anything() {
+        fingerprint.spoil();
+    }
+    hands.fingerprint(task.id, fingerprint.finish())?;
     // That the directories above a user's sources are not the user's own is no news.
     let news = Lacks { owner: lacks.owner && place != source::Place::OnTheWay, ..lacks };
     run.report_lacks(&task.path, news);
@@ -158,11 +217,22 @@ fn fill<D: TreeDir>(
     children(task, &steps, &stat, place, run, hands)
 }
 
+/// Opens the staging directory; one of the scaffold that an ordinary user has closed is opened up.
+fn open_staging(run: &Run<'_>, task: &Task) -> Result<DirFd, Fault> {
+    match run.staging.open_within(&task.path) {
+        Err(fault) if fault.is(Errno::ACCESS) && task.past.scaffold => {
+            let (parent, name) = path::split(&task.path);
+            run.staging.open_within(parent)?.unlock_entry(name)?;
+            run.staging.open_within(&task.path)
+        }
+        opened => opened,
+    }
+}
+
 fn scaffold_names(task: &Task, staging: &DirFd) -> Result<Names, Fault> {
     if !task.past.scaffold {
         return Ok(Names::default());
     }
-    apply::open_up(staging)?;
     let mut names = staging.names()?;
     names.sort_by_name();
     Ok(names)
@@ -179,7 +249,7 @@ fn known_rows(run: &Run<'_>, task: &Task, hands: &Hands) -> Result<Rows, RunErro
 }
 
 /// Gives the finished directory its attributes, and looks whether it has them.
-fn dress(
+pub(super) fn dress(
     run: &Run<'_>,
     task: &Task,
     staging: &DirFd,
@@ -187,6 +257,9 @@ fn dress(
     xattrs: &Xattrs,
 ) -> Result<Lacks, RunError> {
     let fail = |fault| run.staging_fault(&task.path, fault);
+    if store::is_dressed(staging, stat, xattrs).map_err(fail)? {
+        return Ok(Lacks::default());
+    }
     let lacks = store::dress_directory(staging, stat, xattrs).map_err(fail)?;
     let is = Attributes { rdev: stat.rdev, ..Attributes::from(&staging.stat().map_err(fail)?) };
     let should = Attributes::from(stat);
@@ -225,7 +298,7 @@ fn record(
             if current.is_some() { Change::Replace(new) } else { Change::Add(new) }
         }
     };
-    hands.change(task.parent.id, task.name(), change);
+    hands.change_directory(task.parent.id, task.name(), change);
     Ok(())
 }
 
@@ -255,8 +328,7 @@ fn children(
             path: path::join(&task.path, step.name),
             id,
             parent,
-            basis: step.known.basis.cloned(),
-            checkpoint: step.known.checkpoint.cloned(),
+            own: Own::of(step.known),
             past: Past { catalog: known_id.is_some(), scaffold },
             place,
         });
@@ -271,7 +343,7 @@ fn lose(run: &Run<'_>, task: &Task, fault: Fault, hands: &mut Hands) -> Result<(
     let (parent, name) = path::split(&task.path);
     run.problem(scan::lost(parent, name, fault));
     let remove = || {
-        let parent = run.staging.open_beneath(parent)?;
+        let parent = run.staging.open_within(parent)?;
         let mode = remove::unlock(&parent)?;
         remove::discard(&parent, name, Some(Kind::Directory), &run.trash)?;
         if mode & 0o700 != 0o700 {
@@ -283,11 +355,13 @@ fn lose(run: &Run<'_>, task: &Task, fault: Fault, hands: &mut Hands) -> Result<(
         remove().map_err(|fault| run.staging_fault(&task.path, fault))?;
     }
     let known = task.known();
+    // The directory above has been finished with this one in it.
+    hands.spoil_fingerprint(task.parent.id);
     if let Some(version) = known.current() {
-        hands.change(task.parent.id, name, Change::Gone);
         if let Some(child) = version.child {
             run.forget_below(child, hands)?;
         }
+        hands.change(task.parent.id, name, Change::Gone);
     }
     Ok(())
 }

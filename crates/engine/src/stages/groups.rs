@@ -127,6 +127,7 @@ mod tests {
             uid: 0,
             gid: 0,
             size: 0,
+            holes: 0,
             mtime: Timestamp::default(),
             rdev: 0,
             stored_inode: inode,

@@ -107,7 +107,7 @@ pub fn finish_renamed(
     // A failure here is not taken back: the name stands, and the next run finishes what is left.
     sync_rename(job).map_err(|fault| fault.at(job.path()))?;
     monitor.reached(Phase::Latest);
-    point_latest(job, name).map_err(|fault| fault.at(job.path().join("latest")))?;
+    point_latest(job, name.as_str().as_bytes()).map_err(|fault| fault.at(job.path().join("latest")))?;
     monitor.reached(Phase::Publish);
     writer.publish(id)?;
     monitor.reached(Phase::Done);
@@ -139,12 +139,13 @@ fn sync_rename(job: &Job) -> Result<(), Fault> {
     job.workshop().sync()
 }
 
-fn point_latest(job: &Job, name: &SnapshotName) -> Result<(), Fault> {
+/// Swaps `latest`, and syncs that.
+pub fn point_latest(job: &Job, name: &[u8]) -> Result<(), Fault> {
     match job.workshop().unlink(layout::NEW_LATEST) {
         Err(fault) if !fault.is(Errno::NOENT) => return Err(fault),
         _ => {}
     }
-    job.workshop().make_symlink(layout::NEW_LATEST, name.as_str().as_bytes())?;
+    job.workshop().make_symlink(layout::NEW_LATEST, name)?;
     job.workshop().rename(layout::NEW_LATEST, job.dir(), layout::LATEST)?;
     job.dir().sync()
 }

@@ -17,6 +17,8 @@ pub struct Recovered {
     pub published: Option<String>,
     /// The name of a staged snapshot whose tree is nowhere: somebody removed it. Its rows are taken back.
     pub lost: Option<String>,
+    /// The job was copied from elsewhere: which inode holds what was looked up anew.
+    pub rebound: bool,
 }
 
 /// Finishes a staged snapshot, if there is one.
@@ -95,13 +97,22 @@ fn kind_of(dir: &DirFd, name: &[u8]) -> Result<Option<Kind>, Fault> {
     }
 }
 
-/// Opens the trash, which is made if missing.
+/// Opens the trash, which is made if missing. What is mounted on it is not ours to empty.
 pub fn open_trash(job: &Job) -> Result<DirFd, Fault> {
-    match job.workshop().make_dir(layout::TRASH) {
-        Err(fault) if !fault.is(Errno::EXIST) => return Err(fault),
-        _ => {}
+    let make = || match job.workshop().make_dir(layout::TRASH) {
+        Err(fault) if !fault.is(Errno::EXIST) => Err(fault),
+        _ => Ok(()),
+    };
+    make()?;
+    match job.workshop().open_within(layout::TRASH) {
+        // Somebody has put something else there.
+        Err(fault) if fault.is(Errno::NOTDIR) || fault.is(Errno::LOOP) => {
+            job.workshop().unlink(layout::TRASH)?;
+            make()?;
+            job.workshop().open_within(layout::TRASH)
+        }
+        other => other,
     }
-    job.workshop().open_dir(layout::TRASH)
 }
 
 /// Drops staging: nothing of it can be trusted.

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use crossbeam_channel::Sender;
 use linksnap_catalog::{CatalogError, Change, DirId, DirectoryChanges, Reader, Seen, SnapshotId, Version};
 use linksnap_inode::content::Buffer;
-use linksnap_inode::{DirFd, Fault, FsError, Kind, Stat, Timestamp, Xattrs};
+use linksnap_inode::{ContentHash, DirFd, Errno, Fault, FsError, Kind, Stat, Timestamp, Xattrs};
 
 use crate::monitor::{Monitor, Progress, Wish};
 use crate::path;
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::stages::apply;
 use crate::stages::groups::Groups;
-use crate::stages::remove;
+use crate::stages::remove::{self, Hurry};
 use crate::stages::scan::Scope;
 use crate::stages::store::Lacks;
 use crate::stages::validate::Depth;
@@ -87,6 +87,8 @@ pub struct Hands {
     /// Counted since the last directory.
     pub counts: Counts,
     changes: DirectoryChanges,
+    /// The directory whose fingerprint is not true any more, for a version in it was changed.
+    spoilt: Option<DirId>,
     writer: Sender<Message>,
 }
 
@@ -123,12 +125,16 @@ pub struct Counts {
     pub removed: u64,
     /// Entries that the scaffold had already.
     pub kept_entries: u64,
+    /// Directories that their fingerprint told to be unchanged: no version in them was looked at.
+    pub kept_directories: u64,
     /// Hard links made.
     pub linked_entries: u64,
     /// Files copied.
     pub copied_files: u64,
     /// Bytes of content copied, holes not counted.
     pub copied_bytes: u64,
+    /// Inodes made, those of directories left out.
+    pub made_inodes: u64,
     /// Sum of the sizes of all files.
     pub source_bytes: u64,
     /// Entries left out by rules.
@@ -162,9 +168,11 @@ impl Counts {
             reused,
             removed,
             kept_entries,
+            kept_directories,
             linked_entries,
             copied_files,
             copied_bytes,
+            made_inodes,
             source_bytes,
             excluded,
         } = other;
@@ -178,9 +186,11 @@ impl Counts {
         self.reused += reused;
         self.removed += removed;
         self.kept_entries += kept_entries;
+        self.kept_directories += kept_directories;
         self.linked_entries += linked_entries;
         self.copied_files += copied_files;
         self.copied_bytes += copied_bytes;
+        self.made_inodes += made_inodes;
         self.source_bytes += source_bytes;
         self.excluded += excluded;
     }
@@ -274,11 +284,36 @@ impl Run<'_> {
         if hands.changes.changes.len() >= MOST_CHANGES { hands.hand_over() } else { Ok(()) }
     }
 
-    /// Empties the trash, unless somebody is at it: what is gone makes room for what is new.
+    /// Empties the trash, unless somebody is at it: what is gone makes room for what is new. What cannot be removed
+    /// is told when the run is done.
     pub fn empty_trash(&self) -> Result<(), RunError> {
+        self.empty_trash_until(&AtomicBool::new(false))
+    }
+
+    /// The same until all is gone or the run has `ended`.
+    pub fn empty_trash_until(&self, ended: &AtomicBool) -> Result<(), RunError> {
         let Ok(_alone) = self.emptying.try_lock() else { return Ok(()) };
-        remove::empty(&self.trash, &|| self.wants_to_stop())
-            .map_err(|fault| fault.at(self.staging_path.with_file_name("trash")).into())
+        let stop = |_| ended.load(Ordering::Relaxed) || self.wants_to_stop();
+        match remove::empty(&self.trash, Hurry::Now, &stop) {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(fault.at(self.staging_path.with_file_name("trash")).into()),
+        }
+    }
+
+    /// After `fault`: if the disk is full and there is trash, sees to it that it is gone, and says that it is worth
+    /// trying again.
+    pub fn makes_room(&self, fault: Fault) -> Result<bool, RunError> {
+        if !matches!(fault.errno, Errno::NOSPC | Errno::DQUOT) {
+            return Ok(false);
+        }
+        let at = |fault: Fault| RunError::from(fault.at(self.staging_path.with_file_name("trash")));
+        let somebody_is_at_it = self.emptying.try_lock().is_err();
+        let _alone = self.emptying.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_empty = self.trash.names().map_err(at)?.is_empty();
+        if !is_empty {
+            remove::empty(&self.trash, Hurry::Now, &|_| self.wants_to_stop()).map_err(at)?;
+        }
+        Ok(somebody_is_at_it || !is_empty)
     }
 
     /// A fault of the repository's filesystem, at `path` in staging.
@@ -320,6 +355,7 @@ impl Run<'_> {
             uid: stat.uid,
             gid: stat.gid,
             size: if sized { stat.size } else { 0 },
+            holes: 0,
             mtime: stat.mtime,
             rdev: stat.rdev,
             stored_inode: 0,
@@ -343,12 +379,20 @@ impl Run<'_> {
     /// Ends the versions of all that is below a directory that is gone.
     pub fn forget_below(&self, directory: DirId, hands: &mut Hands) -> Result<(), RunError> {
         let mut directories = vec![directory];
-        while let Some(directory) = directories.pop() {
+        let mut next = 0;
+        while let Some(directory) = directories.get(next) {
+            let rows = hands.reader.current(*directory)?;
+            directories.extend(rows.iter().filter_map(|row| row.version.child));
+            next += 1;
+        }
+        // The deepest first: wherever this is stopped, what is left is found again from above.
+        for directory in directories.into_iter().rev() {
+            // It may come back, and then it starts anew.
+            hands.spoil_fingerprint(directory);
             for row in hands.reader.current(directory)?.iter() {
                 hands.change(directory, row.name, Change::Gone);
                 let is_leaf = row.version.child.is_none();
                 hands.counts.removed += u64::from(is_leaf && row.version.first < self.building);
-                directories.extend(row.version.child);
             }
             self.pause(hands)?;
         }
@@ -369,13 +413,23 @@ impl Hands {
             buffer: Buffer::default(),
             counts: Counts::default(),
             changes: DirectoryChanges::default(),
+            spoilt: None,
             writer,
         })
     }
 
-    /// Notes a change of one name.
+    /// Notes a change of one name; of a sub-directory what it is in, not its own attributes. Until all of the
+    /// directory is done it has no fingerprint: what was noted so far may be all that is ever committed.
     pub fn change(&mut self, directory: DirId, name: &[u8], change: Change) {
+        if self.spoilt != Some(directory) {
+            self.spoil_fingerprint(directory);
+        }
         self.changes.changes.push((directory, name.into(), change));
+    }
+
+    /// Notes a change of a directory's own version, which its own fingerprint covers.
+    pub fn change_directory(&mut self, parent: DirId, name: &[u8], change: Change) {
+        self.changes.changes.push((parent, name.into(), change));
     }
 
     /// Notes a directory that never was before.
@@ -383,9 +437,24 @@ impl Hands {
         self.changes.new_directories.push((id, parent, name.into()));
     }
 
+    /// Notes the fingerprint of a directory, or that it has none, unless the catalog says so already.
+    pub fn fingerprint(&mut self, directory: DirId, hash: Option<ContentHash>) -> Result<(), RunError> {
+        let was_spoilt = self.spoilt.take_if(|spoilt| *spoilt == directory).is_some();
+        if was_spoilt || self.reader.fingerprint(directory)? != hash {
+            self.changes.fingerprints.push((directory, hash));
+        }
+        Ok(())
+    }
+
+    /// Notes that a directory has no fingerprint, whatever this run said of it before.
+    pub fn spoil_fingerprint(&mut self, directory: DirId) {
+        self.spoilt = Some(directory);
+        self.changes.fingerprints.push((directory, None));
+    }
+
     /// Hands what was noted to the writer.
     pub fn hand_over(&mut self) -> Result<(), RunError> {
-        if self.changes.changes.is_empty() && self.changes.new_directories.is_empty() {
+        if self.changes.is_empty() {
             return Ok(());
         }
         let changes = std::mem::take(&mut self.changes);

@@ -52,6 +52,12 @@ impl Lacks {
 }
 
 impl Stored {
+    /// Bytes of a file's size that are holes.
+    #[must_use]
+    pub fn holes(&self) -> u64 {
+        if self.stat.kind == Kind::File { self.stat.size.saturating_sub(self.data_bytes) } else { 0 }
+    }
+
     /// What the new inode's attributes must be.
     #[must_use]
     pub fn attributes(&self) -> Attributes {
@@ -269,6 +275,13 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
         changed_while_read: false,
         lacks: Lacks { owner, xattr },
     })
+}
+
+/// Has a directory all attributes of another already?
+pub fn is_dressed(dir: &DirFd, wanted: &Stat, xattrs: &Xattrs) -> Result<bool, Fault> {
+    let Stat { mode, uid, gid, mtime, .. } = dir.stat()?;
+    Ok((mode, uid, gid, mtime) == (wanted.mode, wanted.uid, wanted.gid, wanted.mtime)
+        && Xattrs::read(dir)? == *xattrs)
 }
 
 /// Makes the attributes of a directory those of another.

@@ -1,38 +1,44 @@
 //! Backup: one run of a job, from its sources to a published snapshot.
 
+mod error;
 mod preview;
+mod retention;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use linksnap_catalog::{
-    CatalogError, DirId, PathProblem, Reader, Rows, Snapshot, SnapshotId, State, Totals, Writer,
+    CatalogError, DirId, Held, PathProblem, Reader, Rows, Snapshot, SnapshotId, State, Totals, Writer,
 };
-use linksnap_inode::{DirFd, Errno, FsError, Kind, Timestamp, clock, limits};
+use linksnap_inode::{DirFd, Errno, Kind, Timestamp, clock, limits};
 
-use crate::exclude::{RuleError, RuleOptions, Rules};
+use crate::exclude::{RuleOptions, Rules};
 use crate::job::{Job, JobError, JobName};
 use crate::layout;
 use crate::monitor::{Monitor, Phase, Progress};
 use crate::pool;
-use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
+use crate::report::{Collected, Problem, ProblemKind, Problems};
 use crate::repository::Repository;
 use crate::snapshot::SnapshotName;
 use crate::source::{SourceError, Sources};
+use crate::stages::begin::{self, Begun};
 use crate::stages::build::{self, Past, Task};
 use crate::stages::plan::Known;
 use crate::stages::publish::{self, PublishError, Staged};
-use crate::stages::rebind;
 use crate::stages::recover::{self, Recovered};
 use crate::stages::remove;
+use crate::stages::retire;
 use crate::stages::run::{Counts, Hands, Message, Run, RunError};
 use crate::stages::scan::{Mounts, Scope};
 use crate::tree::LocalTree;
 
+pub use crate::stages::prune::Retention;
+pub use error::BackupError;
 pub use preview::{PlannedStep, preview};
+pub use retention::Pruned;
 
 /// Times this much before the start of the scan are old enough to be trusted, in seconds: more than the
 /// coarsest time stamps of filesystems that are read here.
@@ -52,12 +58,28 @@ pub struct BackupOptions {
     pub one_file_system: bool,
     /// How much of what is kept and linked to look at again.
     pub validate: Thoroughness,
+    /// Is a retired snapshot built upon?
+    pub recycle: Recycle,
+    /// What to keep, once the new snapshot is published; `None`: everything.
+    pub retention: Option<Retention>,
+    /// Labels of the new snapshot.
+    pub tags: Vec<String>,
     /// The time of the run, in seconds since 1970: the snapshot's name.
     pub now: i64,
     /// Threads; `None`: as many as usual.
     pub threads: Option<usize>,
     /// Who holds the lock, for others to read: process, host, command.
     pub holder: String,
+}
+
+/// Whether runs build upon retired snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recycle {
+    /// Yes: what is right in one already needs no link.
+    #[default]
+    Always,
+    /// No: every run starts from nothing, and what is retired is trash.
+    Never,
 }
 
 /// How much of what is kept and linked a run looks at again.
@@ -84,10 +106,12 @@ pub struct BackupSummary {
     pub path: PathBuf,
     /// The snapshot it was compared with.
     pub basis: Option<String>,
-    /// What it was built on: `empty`, `interrupted` or `recycled`.
-    pub scaffold: &'static str,
+    /// What it was built on.
+    pub scaffold: Scaffold,
     /// A snapshot of an earlier run that was complete but not published, and is now.
     pub recovered: Option<String>,
+    /// What retention did; `None` if it was not asked for, or could not be done.
+    pub pruned: Option<Pruned>,
     /// What was counted.
     pub counts: Counts,
     /// Version rows written to the catalog.
@@ -96,89 +120,27 @@ pub struct BackupSummary {
     pub problems: Collected,
 }
 
-/// Why there is no new snapshot.
-#[derive(Debug, thiserror::Error)]
-pub enum BackupError {
-    /// A source cannot be used.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A rule means nothing.
-    #[error(transparent)]
-    Rule(#[from] RuleError),
-    /// The job cannot be used.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// The run ended before all was built.
-    #[error("the job {job} was not backed up")]
-    Run {
-        /// The job.
-        job: JobName,
-        /// Why.
-        source: RunError,
-    },
-    /// All was built, but not published.
-    #[error("the snapshot of the job {job} was not published")]
-    Publish {
-        /// The job.
-        job: JobName,
-        /// Why.
-        source: PublishError,
-    },
-    /// The watcher wanted it.
-    #[error("interrupted: nothing was published; the next run goes on from here")]
+/// The tree that a run starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scaffold {
+    /// Nothing.
+    Empty,
+    /// What an interrupted run had built.
     Interrupted,
+    /// A snapshot that retention had retired.
+    Recycled,
 }
 
-impl BackupError {
-    /// Its class.
+impl Scaffold {
+    /// One word.
     #[must_use]
-    pub fn class(&self) -> Class {
+    pub fn word(self) -> &'static str {
         match self {
-            Self::Source(SourceError::NotAbsolute { .. } | SourceError::None) | Self::Rule(_) => Class::Usage,
-            Self::Source(SourceError::Fs(_)) => Class::Failed,
-            Self::Source(_) => Class::Guard,
-            Self::Job(error) => error.class(),
-            Self::Run { .. } | Self::Publish { .. } => Class::Failed,
-            Self::Interrupted => Class::Interrupted,
+            Self::Empty => "empty",
+            Self::Interrupted => "interrupted",
+            Self::Recycled => "recycled",
         }
     }
-
-    /// What the user can do.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Source(error) => error.hint(),
-            Self::Job(error) => error.hint(),
-            Self::Rule(_) => Some("patterns are written as in .gitignore".to_owned()),
-            Self::Run { source: RunError::Staging(error), .. } => Some(disk_hint(error)),
-            Self::Publish { source: PublishError::Fs(error) | PublishError::Sync(error), .. } => {
-                Some(disk_hint(error))
-            }
-            Self::Run { source: RunError::Invalid { .. }, .. } => Some(
-                "something else writes into the repository, or the disk does not keep what it is \
-                 given: look into the kernel's log"
-                    .to_owned(),
-            ),
-            Self::Run { .. } | Self::Publish { .. } => {
-                Some("nothing was published; earlier snapshots are untouched".to_owned())
-            }
-            Self::Interrupted => None,
-        }
-    }
-}
-
-fn disk_hint(error: &FsError) -> String {
-    let what = if error.is(Errno::ACCESS) || error.is(Errno::PERM) || error.is(Errno::EXIST) {
-        "something in the repository is in the way: look at the path named"
-    } else if error.is(Errno::NOSPC) {
-        "the repository's disk is full: `df -h` shows bytes, `df -i` inodes. Free some, or remove the \
-         oldest snapshots"
-    } else if error.is(Errno::DQUOT) {
-        "the quota on the repository's disk is used up"
-    } else {
-        "look into the kernel's log for errors of the repository's disk"
-    };
-    format!("{what}; nothing was published, and earlier snapshots are untouched")
 }
 
 /// Takes a snapshot of the job's sources and publishes it.
@@ -196,52 +158,16 @@ pub fn backup(
     limits::raise_open_files();
 
     let job = Job::open_or_create(repository, job)?;
-    let _lock = job.lock(&options.holder)?;
-    // Opened before the first write: syncfs reports errors since then.
-    let sync = job.dir().reopen().map_err(|fault| JobError::from(fault.at(job.path())))?;
-    refuse_lost_catalog(&job)?;
-    let mut writer = Writer::open(&job.catalog_path()).map_err(|source| job.catalog_error(source))?;
-    monitor.reached(Phase::Recover);
-    let failed = |source| BackupError::Publish { job: job.name().clone(), source };
-    let recovered = recover::finish_staged(&job, &mut writer, &sync, monitor).map_err(failed)?;
-    recover::forget_without_staging(&job, &mut writer).map_err(failed)?;
+    let begun = begin::begin(&job, &options.holder, options.now, monitor)?;
     let problems = Problems::default();
-    if rebind::rebind(&job, &mut writer).map_err(failed)? {
-        problems.add(
-            monitor,
-            Problem {
-                kind: ProblemKind::Notice,
-                path: linksnap_inode::dir::path_bytes(job.path()).to_vec(),
-                message: "this job was copied from elsewhere: which inode holds what was looked up anew"
-                    .to_owned(),
-            },
-        );
-    }
-
     let scope = Scope {
         sources: &sources,
         rules: &rules,
         mounts: if options.one_file_system { Mounts::Stay } else { Mounts::Cross },
         repository: Some(repository_stat),
     };
-    let recipe = Recipe { job: &job, options, monitor, problems: &problems, recovered };
-    recipe.cook(scope, &LocalTree::new(root), writer, &sync)
-}
-
-/// Snapshots without a catalog: nothing could be linked to them, and they would be forgotten.
-fn refuse_lost_catalog(job: &Job) -> Result<(), JobError> {
-    match job.workshop().stat_entry(layout::CATALOG.as_bytes()) {
-        Err(fault) if fault.is(Errno::NOENT) => {}
-        Err(fault) => return Err(fault.at(job.catalog_path()).into()),
-        Ok(_) => return Ok(()),
-    }
-    let names = job.dir().names().map_err(|fault| fault.at(job.path()))?;
-    let is_snapshot =
-        |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| SnapshotName::parse(name).is_some());
-    if names.iter().any(|name| is_snapshot(name.bytes)) {
-        return Err(JobError::NoCatalog { path: job.catalog_path() });
-    }
-    Ok(())
+    let recipe = Recipe { job: &job, options, monitor, problems: &problems };
+    recipe.cook(scope, &LocalTree::new(root), begun)
 }
 
 fn open_root() -> Result<DirFd, BackupError> {
@@ -259,33 +185,28 @@ struct Recipe<'a> {
     options: &'a BackupOptions,
     monitor: &'a dyn Monitor,
     problems: &'a Problems,
-    recovered: Recovered,
 }
 
 /// What building gave.
 struct Built {
     counts: Counts,
     basis: Option<String>,
-    scaffold: &'static str,
+    scaffold: Scaffold,
 }
 
 impl Recipe<'_> {
-    fn cook(
-        &self,
-        scope: Scope<'_>,
-        tree: &LocalTree,
-        mut writer: Writer,
-        sync: &DirFd,
-    ) -> Result<BackupSummary, BackupError> {
+    fn cook(&self, scope: Scope<'_>, tree: &LocalTree, begun: Begun) -> Result<BackupSummary, BackupError> {
+        let Begun { mut writer, sync, recovered, lock: _lock } = begun;
+        let sync = &sync;
         let snapshots = writer.snapshots().map_err(|source| self.catalog_error(source))?;
         let id = writer.begin_snapshot(self.options.now).map_err(|source| self.catalog_error(source))?;
         self.monitor.reached(Phase::Build);
         let built = self.build(scope, tree, &mut writer, (id, &snapshots), sync);
         let built = match built {
             Ok(built) => built,
-            Err(error) => return Err(self.give_up(error, writer, sync)),
+            Err(error) => return Err(self.give_up(error, (id, writer), sync)),
         };
-        self.warn_of_recovery();
+        self.warn_of_recovery(&recovered);
         let problems = self.problems.take();
         let taken: Vec<String> = snapshots.into_iter().map(|snapshot| snapshot.name).collect();
         let name = self.publish(&built, &problems, (id, &taken), &mut writer, sync)?;
@@ -294,13 +215,19 @@ impl Recipe<'_> {
         if id.0 % SNAPSHOTS_A_COPY == 1 {
             problems.add(self.copy_catalog(&writer));
         }
+        let pruned = self.prune(&mut writer, &mut problems);
+        // If retiring failed, snapshots may lie there that the catalog still knows: the next command forgets them first.
+        if pruned.is_some() || self.options.retention.is_none() {
+            self.empty_trash(&mut problems);
+        }
         drop(writer);
         Ok(BackupSummary {
             path: self.job.path().join(name.as_str()),
             snapshot: Some(name),
             basis: built.basis,
             scaffold: built.scaffold,
-            recovered: self.recovered.published.clone(),
+            recovered: recovered.published,
+            pruned,
             counts: built.counts,
             version_rows: rows,
             problems,
@@ -333,7 +260,9 @@ impl Recipe<'_> {
         let fail = |source| BackupError::Publish { job: self.job.name().clone(), source };
         let name = publish::free_name(self.job, taken, self.options.now).map_err(fail)?;
         let kept: Vec<PathProblem> = problems.list.iter().map(path_problem).collect();
-        let totals = totals(&built.counts, problems);
+        let added = self.added(built, id, writer)?;
+        let totals = totals(&built.counts, added, problems);
+        writer.tag(id, &self.options.tags.join(",")).map_err(|source| self.catalog_error(source))?;
         let staged = Staged { id, name: &name, totals: &totals, problems: &kept };
         match publish::publish(self.job, writer, sync, &staged, self.monitor) {
             Ok(()) => Ok(name),
@@ -344,6 +273,15 @@ impl Recipe<'_> {
                 Err(fail(source))
             }
         }
+    }
+
+    /// What the snapshot adds; of one that was built in several runs the catalog knows.
+    fn added(&self, built: &Built, id: SnapshotId, writer: &Writer) -> Result<Held, BackupError> {
+        if built.scaffold == Scaffold::Interrupted {
+            return writer.begun_by(id).map_err(|source| self.catalog_error(source));
+        }
+        let Counts { made_inodes, copied_bytes, .. } = built.counts;
+        Ok(Held { inodes: made_inodes, bytes: copied_bytes, ..Held::default() })
     }
 
     /// A write was lost: neither tree nor rows can be trusted any more.
@@ -360,28 +298,36 @@ impl Recipe<'_> {
         }
     }
 
-    fn warn_of_recovery(&self) {
-        if let Some(name) = &self.recovered.lost {
-            self.problems.add(
-                self.monitor,
-                Problem {
-                    kind: ProblemKind::Notice,
-                    path: linksnap_inode::dir::path_bytes(&self.job.path().join(name)).to_vec(),
-                    message: "this snapshot was complete, but somebody has removed it".to_owned(),
-                },
-            );
+    fn warn_of_recovery(&self, recovered: &Recovered) {
+        let job = self.job.path();
+        if recovered.rebound {
+            let message = "this job was copied from elsewhere: which inode holds what was looked up anew";
+            self.notice(job, message);
         }
+        if let Some(name) = &recovered.lost {
+            self.notice(&job.join(name), "this snapshot was complete, but somebody has removed it");
+        }
+    }
+
+    fn notice(&self, path: &Path, message: &str) {
+        let path = linksnap_inode::dir::path_bytes(path).to_vec();
+        let problem = Problem { kind: ProblemKind::Notice, path, message: message.to_owned() };
+        self.problems.add(self.monitor, problem);
     }
 
     /// Ends the transaction: after an interruption with what was done so far, vouched for by a sync; after
     /// a failure without it.
-    fn give_up(&self, error: RunError, mut writer: Writer, sync: &DirFd) -> BackupError {
+    fn give_up(&self, error: RunError, (id, mut writer): (SnapshotId, Writer), sync: &DirFd) -> BackupError {
         if matches!(error, RunError::Interrupted) {
             let kept = checkpoint(&mut writer, sync, self.job, self.monitor);
             return match kept {
                 Ok(()) => BackupError::Interrupted,
                 Err(source) => self.run_error(source),
             };
+        }
+        if matches!(&error, RunError::Staging(error) if error.is(Errno::PERM)) {
+            // Something in what was built upon cannot be changed (an immutable file): the next run starts from nothing.
+            self.drop_all(id, &mut writer);
         }
         // The connection's end rolls back what was not committed.
         drop(writer);
@@ -409,6 +355,12 @@ impl Recipe<'_> {
         let published = |one: &&Snapshot| one.state == State::Published;
         let basis = snapshots.iter().rfind(published);
         let resumes = snapshots.iter().any(|one| one.state == State::Building);
+        let basis_dir = basis.and_then(|basis| self.open_basis(basis));
+        if basis.is_some() && basis_dir.is_none() {
+            // Inode numbers say nothing any more: those of the tree that is gone are given out again.
+            self.at(layout::STAGING, recover::drop_staging(self.job))?;
+            retire::drop_scaffold(self.job)?;
+        }
         let (staging, scaffold) = self.open_staging()?;
         let progress = Progress::default();
         let run = Run {
@@ -420,12 +372,14 @@ impl Recipe<'_> {
             staging_path: self.job.workshop_path(layout::STAGING),
             trash: self.at(layout::TRASH, recover::open_trash(self.job))?,
             emptying: Mutex::default(),
-            basis: basis.and_then(|basis| self.open_basis(basis)),
+            basis: basis_dir,
             resumes,
             building: id,
             racy_from: self.racy_from()?,
             told_of_owners: AtomicBool::new(false),
             one_in: match self.options.validate {
+                // What a killed run had written and not synced may be torn, whatever inode it is.
+                _ if scaffold == Scaffold::Interrupted => 1,
                 Thoroughness::Share(one_in) => one_in,
                 Thoroughness::Full => 1,
             },
@@ -439,16 +393,13 @@ impl Recipe<'_> {
         let rows =
             if resumes { reader.current_and_ended_by(DirId(0), id)? } else { reader.current(DirId(0))? };
         drop(reader);
-        let first = Task::root(root_versions(&rows, id), Past { catalog: true, scaffold });
-        run.empty_trash()?;
+        let first = Task::root(
+            root_versions(&rows, id),
+            Past { catalog: true, scaffold: scaffold != Scaffold::Empty },
+        );
         self.run_pool(&run, tree, first, writer, sync)?;
         let counts = *run.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        run.empty_trash()?;
-        Ok(Built {
-            counts,
-            basis: basis.map(|basis| basis.name.clone()),
-            scaffold: if scaffold { "interrupted" } else { "empty" },
-        })
+        Ok(Built { counts, basis: basis.map(|basis| basis.name.clone()), scaffold })
     }
 
     fn run_pool(
@@ -462,15 +413,21 @@ impl Recipe<'_> {
         let catalog = self.job.catalog_path();
         let threads = self.options.threads.unwrap_or_else(pool::usual_threads);
         let (sender, receiver): (Sender<Message>, Receiver<Message>) = bounded(256);
+        let ended = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let building = run.building;
             let writing = scope.spawn(move || self.write(building, receiver, writer, sync));
+            // What an earlier command had no time for: beside the run, not before it.
+            let emptying = scope.spawn(|| {
+                limits::stand_back();
+                run.empty_trash_until(&ended)
+            });
             let worked = pool::run(
                 threads,
                 first,
                 || Hands::new(&catalog, sender.clone()),
                 |hands, task, queue| {
-                    let done = build::build(run, tree, hands, &task, queue);
+                    let done = build::build(run, tree, hands, task, queue);
                     // What was done before an interruption is worth keeping.
                     if matches!(done, Err(RunError::Interrupted)) {
                         hands.hand_over()?;
@@ -478,11 +435,13 @@ impl Recipe<'_> {
                     done
                 },
             );
+            ended.store(true, Ordering::Relaxed);
             drop(sender);
+            let emptied = emptying.join().unwrap_or(Ok(()));
             let written = writing.join().unwrap_or(Err(RunError::WriterGone));
             match (worked, written) {
                 (Err(RunError::WriterGone), Err(error)) => Err(error),
-                (worked, written) => worked.and(written),
+                (worked, written) => worked.and(written).and(emptied),
             }
         })
     }
@@ -509,26 +468,49 @@ impl Recipe<'_> {
         result.map_err(|fault| fault.at(self.job.workshop_path(name)).into())
     }
 
-    /// Opens staging, and says whether there was one.
-    fn open_staging(&self) -> Result<(DirFd, bool), RunError> {
+    /// Opens staging, and says what is in it.
+    fn open_staging(&self) -> Result<(DirFd, Scaffold), RunError> {
         let workshop = self.job.workshop();
-        let was_there = match workshop.stat_entry(layout::STAGING) {
-            Ok(stat) if stat.kind == Kind::Directory => true,
+        self.drop_mounted()?;
+        let scaffold = match workshop.stat_entry(layout::STAGING) {
+            Ok(stat) if stat.kind == Kind::Directory => Scaffold::Interrupted,
             Ok(stat) => {
                 let gone = recover::open_trash(self.job)
                     .and_then(|trash| remove::discard(workshop, layout::STAGING, Some(stat.kind), &trash));
                 self.at(layout::STAGING, gone)?;
-                false
+                self.recycle()?
             }
-            Err(fault) if fault.is(Errno::NOENT) => false,
+            Err(fault) if fault.is(Errno::NOENT) => self.recycle()?,
             Err(fault) => return self.at(layout::STAGING, Err(fault)),
         };
-        if !was_there {
+        if scaffold == Scaffold::Empty {
             self.at(layout::STAGING, workshop.make_dir(layout::STAGING))?;
         }
         let staging = self.at(layout::STAGING, workshop.open_dir(layout::STAGING))?;
         self.at(layout::STAGING, crate::stages::apply::open_up(&staging))?;
-        Ok((staging, was_there))
+        Ok((staging, scaffold))
+    }
+
+    /// Takes the retired tree for staging, if there is one and that is wanted.
+    fn recycle(&self) -> Result<Scaffold, RunError> {
+        if self.options.recycle == Recycle::Never {
+            retire::drop_scaffold(self.job)?;
+            return Ok(Scaffold::Empty);
+        }
+        self.monitor.reached(Phase::Recycle);
+        Ok(if retire::take_scaffold(self.job)? { Scaffold::Recycled } else { Scaffold::Empty })
+    }
+
+    /// Nothing may be mounted in the tree that the run builds upon: it is dropped, and that is said.
+    fn drop_mounted(&self) -> Result<(), RunError> {
+        for path in retire::drop_mounted(self.job)? {
+            let message =
+                "a filesystem is mounted here, inside the repository: what the run would have built upon is \
+                 dropped. Unmount it"
+                    .to_owned();
+            self.problems.add(self.monitor, Problem { kind: ProblemKind::Notice, path, message });
+        }
+        Ok(())
     }
 
     /// The newest snapshot's tree; if somebody has taken it away, everything is copied, and that is said.
@@ -585,14 +567,15 @@ fn path_problem(problem: &Problem) -> PathProblem {
     }
 }
 
-fn totals(counts: &Counts, problems: &Collected) -> Totals {
+fn totals(counts: &Counts, added: Held, problems: &Collected) -> Totals {
     Totals {
         files: counts.files,
         directories: counts.directories,
         symlinks: counts.symlinks,
         specials: counts.specials,
         source_bytes: counts.source_bytes,
-        added_bytes: counts.copied_bytes,
+        added_bytes: added.bytes,
+        added_inodes: added.inodes + counts.directories,
         problems: problems.problems,
         warnings: problems.warnings,
     }

@@ -1,6 +1,10 @@
 //! What a user can ask for. No verb calls another.
 
 pub mod backup;
+pub mod delete;
+pub mod du;
 pub mod ls;
+pub mod pin;
+pub mod prune;
 pub mod restore;
 pub mod verify;

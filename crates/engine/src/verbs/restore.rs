@@ -13,7 +13,7 @@ use linksnap_inode::{DirFd, Errno, FsError, limits};
 use crate::job::{Job, JobError};
 use crate::monitor::{Monitor, Progress};
 use crate::path;
-use crate::report::{Class, Collected, Problems};
+use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
 use crate::source::{SourceError, Sources};
 use crate::verbs::restore::plan::Plan;
 
@@ -158,6 +158,12 @@ pub fn restore(
     let deed = deed::Deed::new(job, snapshot, &paths, &target, options, (monitor, &problems, &progress))?;
     let mut summary = deed.run()?;
     target.sync_filesystem().map_err(|fault| fault.at(&options.target))?;
+    if !deed.is_still_there() {
+        let path = linksnap_inode::dir::path_bytes(&job.path().join(&snapshot.name)).to_vec();
+        let message =
+            "it was deleted while it was being restored: what was restored may be incomplete".to_owned();
+        problems.add(monitor, Problem { kind: ProblemKind::NotKept, path, message });
+    }
     summary.problems = problems.take();
     Ok(summary)
 }

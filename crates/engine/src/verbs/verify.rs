@@ -17,6 +17,7 @@ use crate::monitor::{Monitor, Progress, Wish};
 use crate::path;
 use crate::pool::{self, Queue};
 use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
+use crate::stages::fingerprint;
 use crate::stages::store::STOPPED;
 use crate::stages::validate::{self, Attributes};
 
@@ -89,7 +90,10 @@ pub fn verify(
     let reader = job.catalog()?;
     let failed = |source| VerifyError::from(job.catalog_error(source));
     let problems = Problems::default();
-    for fault in reader.faults().map_err(failed)? {
+    let mut faults = reader.faults().map_err(failed)?;
+    let wrong = fingerprint::check(&reader).map_err(failed)?.wrong;
+    faults.extend((wrong > 0).then(|| format!("{wrong} fingerprints are of other versions of a directory")));
+    for fault in faults {
         let path = linksnap_inode::dir::path_bytes(&job.catalog_path()).to_vec();
         problems.add(monitor, Problem { kind: ProblemKind::Damage, path, message: fault });
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use linksnap_engine::verbs::backup::{BackupError, BackupSummary, Thoroughness};
+use linksnap_engine::verbs::backup::{BackupError, BackupSummary, Scaffold, Thoroughness};
 use linksnap_engine::{Monitor, Phase, Progress, Silent, Wish};
 use linksnap_testkit::listing::{Compare, Listing};
-use linksnap_testkit::tree::TreeBuilder;
+use linksnap_testkit::tree::{Content, Edit, TreeBuilder};
 use linksnap_testkit::{crash, skip, skip_unless};
 
 use crate::kitchen::Kitchen;
@@ -147,7 +147,7 @@ fn what_an_interrupted_run_vouches_for_is_kept() {
     let staging = Listing::read(&kitchen.in_snapshot(&kitchen.job().workshop_path(b"staging")));
     let resumed = kitchen.backup();
     let counts = resumed.counts;
-    assert_eq!(resumed.scaffold, "interrupted");
+    assert_eq!(resumed.scaffold, Scaffold::Interrupted);
     assert_eq!((counts.kept_entries, counts.linked_entries, counts.copied_files), (ENTRIES, 0, 0));
     assert_eq!(kitchen.listing(&resumed).shared_with(&staging).len() as u64, ENTRIES);
     assert_eq!(Listing::read(&kitchen.source).diff(&kitchen.listing(&resumed), Compare::COPY), [""; 0]);
@@ -181,8 +181,10 @@ fn a_run_that_died_before_the_last_sync_is_kept_whole_by_the_next() {
 
 /// Where the child finds the kitchen.
 const BASE: &str = "LINKSNAP_TEST_BASE";
-/// What the child is to do: `die` before the last sync, or not.
+/// What the child is to do: `die` before the last sync, `keep` the last two snapshots, or neither.
 const DEED: &str = "LINKSNAP_TEST_DEED";
+/// When.
+const NOW: &str = "LINKSNAP_TEST_NOW";
 
 fn child(base: &Path, deed: &str) -> Command {
     crash::child("counted::child_entry", &[(BASE, base.as_os_str()), (DEED, OsStr::new(deed))])
@@ -195,10 +197,14 @@ fn child_entry() {
     let Some(base) = std::env::var_os(BASE) else { return };
     let mut kitchen = Kitchen::in_dir(Path::new(&base));
     kitchen.options.validate = Thoroughness::Share(u32::MAX);
-    if std::env::var_os(DEED).is_some_and(|deed| deed == "die") {
-        drop(kitchen.try_backup(&Mortal));
-    } else {
-        drop(kitchen.try_backup(&Silent).expect("a snapshot"));
+    match std::env::var(DEED).as_deref() {
+        Ok("die") => drop(kitchen.try_backup(&Mortal)),
+        Ok("keep") => {
+            kitchen.keep_last(2);
+            kitchen.options.now = std::env::var(NOW).expect("set").parse().expect("a number");
+            drop(kitchen.try_backup(&Silent).expect("a snapshot"));
+        }
+        _ => drop(kitchen.try_backup(&Silent).expect("a snapshot")),
     }
 }
 
@@ -221,8 +227,11 @@ struct Call {
 
 /// Runs a backup under strace(1) and returns the calls that it made.
 fn traced_backup(base: &Path) -> Option<Vec<Call>> {
+    traced(base, &child(base, "live"))
+}
+
+fn traced(base: &Path, child: &Command) -> Option<Vec<Call>> {
     let trace = base.join("trace");
-    let child = child(base, "live");
     let mut strace = Command::new("strace");
     strace.args(["-f", "-y", "-qq", "-s", "4096", "-e", "trace=%file,%desc", "-e", "signal=none", "-o"]);
     strace.arg(&trace).arg(child.get_program()).args(child.get_args()).env_clear();
@@ -312,4 +321,95 @@ fn a_number_used_twice_vouches_for_nothing() {
     let resumed = kitchen.backup();
     assert_eq!(Listing::read(&kitchen.source).diff(&kitchen.listing(&resumed), Compare::COPY), [""; 0]);
     kitchen.assert_sound();
+}
+
+/// A kitchen that keeps two snapshots, so long ago that all is trusted, with a scaffold of the same tree.
+fn steady_kitchen(kitchen: Kitchen) -> Kitchen {
+    let (mut kitchen, _) = old_kitchen(kitchen);
+    kitchen.options.validate = Thoroughness::Share(u32::MAX);
+    kitchen.keep_last(2);
+    for _ in 0..3 {
+        drop(kitchen.backup());
+        kitchen.age();
+    }
+    kitchen
+}
+
+#[test]
+fn an_unchanged_tree_costs_nothing_in_its_steady_state() {
+    let mut kitchen = steady_kitchen(Kitchen::new());
+    for _ in 0..3 {
+        let watcher = Watcher::default();
+        let next = kitchen.try_backup(&watcher).expect("a snapshot");
+        let counts = next.counts;
+        assert_eq!(next.scaffold, Scaffold::Recycled);
+        assert_eq!((counts.kept_entries, counts.unchanged), (ENTRIES, ENTRIES));
+        assert_eq!((counts.linked_entries, counts.made_inodes, counts.reused), (0, 0, 0));
+        assert_eq!(watcher.bytes.load(Ordering::Relaxed), 0, "something was read");
+        assert!(next.version_rows <= 2 * above(&kitchen), "{}", next.version_rows);
+        let pruned = next.pruned.expect("retention");
+        assert_eq!(pruned.plan.retained.dropped().count(), 1);
+        // Its directories: all else is the others' as well.
+        assert!(pruned.freed.inodes <= DIRECTORIES + above(&kitchen), "{:?}", pruned.freed);
+        assert_eq!(pruned.freed.bytes, 0);
+    }
+    kitchen.assert_claims();
+    kitchen.assert_accounts();
+}
+
+/// Each run links what the two before it have made, and takes away what stood in their place.
+#[test]
+fn a_change_costs_what_changed_in_the_steady_state_too() {
+    for changed in [1_u64, 7, 50] {
+        let mut kitchen = steady_kitchen(Kitchen::new());
+        for round in 0..6_u64 {
+            for number in 0..changed {
+                let file = round * changed + number;
+                let path = format!("d{:02}/{}", file / 10 % 20, file % 10);
+                // Of the two with further names one is enough: they would change together.
+                drop(TreeBuilder::new(&kitchen.source).edit(Edit::Replace {
+                    path: path.into(),
+                    content: Content::Bytes(format!("round {round}").into_bytes()),
+                }));
+            }
+            kitchen.age();
+            let next = kitchen.backup();
+            let counts = next.counts;
+            assert_eq!((counts.copied_files, next.scaffold), (changed, Scaffold::Recycled), "{counts:?}");
+            assert!(counts.linked_entries <= 3 * changed, "{changed} changed: {counts:?}");
+            assert!(counts.kept_entries >= ENTRIES - 4 * changed, "{changed} changed: {counts:?}");
+            let most = 4 * changed + 2 * above(&kitchen) + 2 * DIRECTORIES;
+            assert!(next.version_rows <= most, "{changed} changed: {} rows", next.version_rows);
+        }
+        kitchen.assert_claims();
+    }
+}
+
+#[test]
+fn no_entry_is_touched_in_the_steady_state() {
+    skip_unless!(skip::has_tool("strace"), "strace is missing");
+    let own = tempfile::tempdir().expect("a temporary directory");
+    let base = std::fs::canonicalize(own.path()).expect("it is there");
+    let kitchen = steady_kitchen(Kitchen::in_dir(&base));
+    let mut child = child(&base, "keep");
+    child.env(NOW, kitchen.options.now.to_string());
+    let calls = traced(&base, &child);
+    skip_unless!(calls.is_some(), "strace may not trace here");
+    let calls = calls.expect("just looked");
+    assert_eq!(kitchen.named().len(), 2);
+    let repository = kitchen.repository.to_str().expect("plain bytes");
+    let in_repository = |call: &Call| call.rest.contains(repository);
+    let of = |name: &str| count(&calls, |call| call.name == name && in_repository(call));
+    assert_eq!(of("linkat"), 0);
+    // `latest`, the clock, and the like.
+    assert!(of("unlinkat") <= 8, "{} removed", of("unlinkat"));
+    assert!(of("renameat2") <= 6, "{} renamed", of("renameat2"));
+    let tree = kitchen.source.strip_prefix("/").expect("absolute").to_str().expect("plain bytes");
+    let stat_like = |call: &Call| call.name.contains("stat") && !call.name.contains("statfs");
+    let most = 3 * (DIRECTORIES + above(&kitchen));
+    let stats = count(&calls, |call| stat_like(call) && in_repository(call) && call.rest.contains(tree));
+    assert!(stats <= most, "{stats} stats of {ENTRIES} entries in the repository");
+    // No file of either side was opened.
+    let of_file = |call: &Call| call.name.starts_with("open") && !call.rest.contains("O_DIRECTORY");
+    assert_eq!(count(&calls, |call| of_file(call) && call.rest.contains(tree)), 0);
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use linksnap_engine::verbs::backup::BackupSummary;
+use linksnap_engine::verbs::backup::{BackupSummary, Scaffold};
 use linksnap_engine::{Monitor, Phase, Progress, Silent, Wish};
 use linksnap_testkit::crash;
 use linksnap_testkit::tree::{Edit, TreeBuilder, apply};
@@ -42,7 +42,8 @@ impl Moment {
         let (word, nth) = text.split_once(' ').expect("two words");
         let nth = nth.parse().expect("a number");
         let named = |phase: &Phase| format!("{phase:?}") == word;
-        Phase::ALL.into_iter().find(named).map_or(Self::Call(nth), |phase| Self::At(phase, nth))
+        let phases = Phase::ALL.into_iter().chain(Phase::RETIRING).chain([Phase::Recycle]);
+        phases.into_iter().find(named).map_or(Self::Call(nth), |phase| Self::At(phase, nth))
     }
 }
 
@@ -159,10 +160,10 @@ fn assert_continued(phase: Phase, summary: &BackupSummary) {
     let counts = &summary.counts;
     if phase >= Phase::SyncStaged {
         assert_eq!((counts.copied_files, counts.added, counts.removed), (0, 0, 0), "{phase:?}");
-        assert_eq!(summary.scaffold, "empty", "{phase:?}");
+        assert_eq!(summary.scaffold, Scaffold::Empty, "{phase:?}");
     } else if phase >= Phase::CheckpointCommit {
         let most = if phase == Phase::CheckpointCommit { counts.files } else { PLENTY / 2 };
-        assert_eq!(summary.scaffold, "interrupted", "{phase:?}");
+        assert_eq!(summary.scaffold, Scaffold::Interrupted, "{phase:?}");
         // Killed before the commit of the first checkpoint, a run leaves nothing that is vouched for.
         let vouched = phase > Phase::CheckpointCommit;
         assert!(counts.kept_entries > 0 || !vouched, "{phase:?}: {counts:?}");

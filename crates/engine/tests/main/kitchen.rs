@@ -3,10 +3,20 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use linksnap_catalog::{Change, DirId, DirectoryChanges, Reader, Seen, Snapshot, State, Version, Writer};
 use linksnap_engine::exclude::RuleOptions;
+use linksnap_engine::policy::{Bucket, Count, Headroom, Policy, Rule};
 use linksnap_engine::repository::{Durability, Repository};
-use linksnap_engine::verbs::backup::{self, BackupError, BackupOptions, BackupSummary, Thoroughness};
+use linksnap_engine::stages::retain::Clock;
+use linksnap_engine::stages::retire::Fate;
+use linksnap_engine::verbs::backup::{
+    self, BackupError, BackupOptions, BackupSummary, Recycle, Retention, Thoroughness,
+};
+use linksnap_engine::verbs::delete::{self, DeleteError, DeleteOptions, DeleteSummary};
+use linksnap_engine::verbs::du;
+use linksnap_engine::verbs::pin::{self, Pin};
+use linksnap_engine::verbs::prune::{self, PruneError, PruneOptions, PruneSummary};
 use linksnap_engine::verbs::restore::{self, Existing, RestoreOptions, RestoreSummary};
 use linksnap_engine::verbs::verify::{self, VerifyOptions, VerifySummary};
 use linksnap_engine::{Job, JobName, Monitor, Selector, Silent};
@@ -54,6 +64,9 @@ impl Kitchen {
             validate: Thoroughness::Full,
             now: START,
             threads: Some(2),
+            recycle: Recycle::Always,
+            retention: None,
+            tags: Vec::new(),
             holder: "a test".to_owned(),
         };
         Self { _own: None, source, repository, options }
@@ -88,6 +101,58 @@ impl Kitchen {
 
     pub fn in_snapshot(&self, snapshot: &Path) -> PathBuf {
         snapshot.join(self.source.strip_prefix("/").expect("absolute"))
+    }
+
+    /// From now on every run keeps the last so many snapshots and retires the others.
+    pub fn keep_last(&mut self, count: u32) {
+        self.options.retention = Some(last(count));
+    }
+
+    /// Retires all but the last so many snapshots and those that are pinned, without a run.
+    pub fn try_prune(
+        &self,
+        keep: u32,
+        fate: Fate,
+        monitor: &dyn Monitor,
+    ) -> Result<PruneSummary, PruneError> {
+        let options =
+            PruneOptions { retention: last(keep), fate, now: self.options.now, holder: "a test".to_owned() };
+        prune::prune(&self.job(), &options, monitor)
+    }
+
+    /// Pins or unpins a snapshot.
+    pub fn pin(&self, selector: &str, pin: &Pin) {
+        let job = self.job();
+        let snapshot = job.select(&Selector::parse(selector)).expect("a snapshot");
+        pin::pin(&job, &[snapshot], pin, ("a test", self.options.now)).expect("written");
+    }
+
+    /// Deletes snapshots for good.
+    pub fn delete(&mut self, selectors: &[&str]) -> DeleteSummary {
+        self.try_delete(selectors, &Silent).expect("deleted")
+    }
+
+    pub fn try_delete(
+        &mut self,
+        selectors: &[&str],
+        monitor: &dyn Monitor,
+    ) -> Result<DeleteSummary, DeleteError> {
+        let job = self.job();
+        let select = |text: &&str| job.select(&Selector::parse(text)).expect("a snapshot");
+        let doomed: Vec<Snapshot> = selectors.iter().map(select).collect();
+        let options = DeleteOptions { now: self.options.now, holder: "a test".to_owned() };
+        delete::delete(&job, &doomed, &options, monitor)
+    }
+
+    /// What the catalog says of inodes and bytes is what the disk has.
+    pub fn assert_accounts(&self) {
+        let job = self.job();
+        let usage = du::du(&job).expect("the accounts");
+        let counted = du::count(&job, ("a test", self.options.now), &Silent).expect("counted");
+        assert_eq!(
+            (counted.inodes, counted.apparent_bytes, counted.outside_names, &counted.unreadable[..]),
+            (usage.total.inodes, usage.total.apparent_bytes, 0, &[][..]),
+        );
     }
 
     pub fn verify(&self) -> VerifySummary {
@@ -164,6 +229,17 @@ impl Kitchen {
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let Ok(job) = Job::open(&self.open(), &Self::job_name()) else { return Vec::new() };
         job.catalog().map_or_else(|_| Vec::new(), |reader| reader.snapshots().expect("snapshots"))
+    }
+}
+
+/// Keeps the last so many snapshots.
+fn last(count: u32) -> Retention {
+    let rule = Rule::Count { bucket: Bucket::Snapshot, count: Count::Number(count) };
+    Retention {
+        policy: Policy::new([rule]),
+        headroom: Headroom::default(),
+        zone: TimeZone::UTC,
+        clock: Clock::Doubt,
     }
 }
 

@@ -31,7 +31,12 @@ impl Kitchen {
         job.retain(|name| SnapshotName::parse(name).is_none());
         assert_eq!(job, [".linksnap", "latest"]);
         let mut workshop = names_in(&self.workshop());
-        workshop.retain(|name| !name.starts_with("catalog.db") && name != "catalog.copy");
+        workshop.retain(|name| {
+            !name.starts_with("catalog.db")
+                && name != "catalog.copy"
+                && name != "retired"
+                && name != "reserve"
+        });
         assert_eq!(workshop, ["lock", "trash"]);
         assert_eq!(names_in(&self.workshop().join("trash")), [""; 0]);
     }
@@ -91,6 +96,16 @@ impl Ledger {
             assert!(named.iter().any(|name| name == target), "latest points to {target}");
         }
         new
+    }
+
+    /// Forgets what bears no name any more: retention has dropped it, or somebody has deleted it.
+    pub fn let_go(&mut self, kitchen: &Kitchen) -> Vec<String> {
+        let named = kitchen.named();
+        let (left, gone) =
+            std::mem::take(&mut self.known).into_iter().partition(|(name, _)| named.contains(name));
+        self.known = left;
+        let gone: BTreeMap<String, Listing> = gone;
+        gone.into_keys().collect()
     }
 
     /// As [`check`](Self::check) after a run that succeeded: its snapshot is the new one, `latest` points to

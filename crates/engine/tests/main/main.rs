@@ -3,13 +3,22 @@
 #![allow(clippy::disallowed_methods, reason = "tests prepare trees as users do")]
 
 mod backup;
+mod claims;
 mod counted;
+mod deaths;
+mod deletes;
 mod faults;
+mod fingerprint;
+mod hindrances;
 mod kill;
 mod kitchen;
 mod ledger;
 mod links;
 mod model;
+mod mounts;
+mod outages;
 mod power_cut;
 mod real_trees;
 mod recover;
+mod retire;
+mod sabotage;

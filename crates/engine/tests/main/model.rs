@@ -1,26 +1,27 @@
 //! Random histories of a source and of the runs over it, against full copies that the test keeps.
 //!
-//! A history is a list of steps: the source changes, time passes, and runs are made, some of which are stopped or die on
-//! the way. After every step each snapshot that was ever complete must be what the source was then, and no inode of an
-//! older one may have moved.
+//! A history is a list of steps: the source changes, time passes, runs are made, snapshots are pinned, deleted and
+//! pruned; some of these steps are stopped or die on the way. After every step each snapshot that was ever complete, and
+//! that nobody had deleted, must be what the source was then, no inode of an older one may have moved, those that are to
+//! be gone are gone, and after a step that came to its end the catalog knows of every inode that is in use.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+mod book;
+mod source;
+
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use linksnap_catalog::{SnapshotId, State};
-use linksnap_engine::verbs::backup::{BackupError, BackupSummary, Thoroughness};
+use linksnap_engine::stages::retire::Fate;
+use linksnap_engine::verbs::backup::{BackupError, Recycle};
 use linksnap_engine::{Monitor, Phase, Wish};
-use linksnap_testkit::listing::{Compare, Entry, Kind, Listing};
-use linksnap_testkit::tree::{Edit, TreeBuilder, apply, arb_edits};
+use linksnap_testkit::tree::{Edit, TreeBuilder, arb_edits};
 use proptest::collection::vec;
 use proptest::option;
-use proptest::prelude::{Just, Strategy, prop_oneof};
+use proptest::prelude::{BoxedStrategy, Just, Strategy, prop_oneof};
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
+use self::book::Model;
 use crate::kitchen::Kitchen;
 
 /// How many histories are tried; the variable of proptest sets another number.
@@ -35,6 +36,14 @@ enum Step {
     Age,
     /// A run.
     Run(Whims),
+    /// The snapshots whose bits are set are deleted by hand.
+    Delete(u8, Whims),
+    /// All but the last so many are pruned.
+    Prune(u32, Fate, Whims),
+    /// A snapshot is pinned for so many seconds, or for ever if they are none.
+    Pin(usize, i64),
+    /// A snapshot is unpinned.
+    Unpin(usize),
 }
 
 /// What a run's watcher wants, and how the run looks at what is there.
@@ -49,6 +58,9 @@ struct Whims {
     /// One directory in so many is looked at whole; 1: all.
     one_in: u32,
     threads: usize,
+    /// So many snapshots are kept.
+    keep: Option<u32>,
+    recycle: Recycle,
 }
 
 fn arb_history() -> impl Strategy<Value = Vec<Step>> {
@@ -56,9 +68,15 @@ fn arb_history() -> impl Strategy<Value = Vec<Step>> {
         4 => arb_edits(12).prop_map(Step::Edit),
         2 => Just(Step::Age),
         3 => arb_whims().prop_map(Step::Run),
-        3 => arb_calm().prop_map(Step::Run),
+        4 => arb_calm().prop_map(Step::Run),
+        2 => (1..=u8::MAX, arb_interruption()).prop_map(|(places, whims)| Step::Delete(places, whims)),
+        1 => Just(Step::Delete(u8::MAX, Whims::default())),
+        1 => (1..5_u32, select(vec![Fate::Scaffold, Fate::Trash]), arb_interruption())
+            .prop_map(|(keep, fate, whims)| Step::Prune(keep, fate, whims)),
+        1 => (0..8_usize, 0..4_i64).prop_map(|(place, seconds)| Step::Pin(place, seconds)),
+        1 => (0..8_usize).prop_map(Step::Unpin),
     ];
-    (arb_edits(25), vec(step, 1..14), arb_calm()).prop_map(|(first, mut steps, last)| {
+    (arb_edits(25), vec(step, 1..18), arb_calm()).prop_map(|(first, mut steps, last)| {
         steps.insert(0, Step::Edit(first));
         steps.push(Step::Run(last));
         steps
@@ -66,16 +84,23 @@ fn arb_history() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A run that nothing disturbs.
-fn arb_calm() -> impl Strategy<Value = Whims> {
-    (select(vec![1, 16]), 1..=2_usize).prop_map(|(one_in, threads)| Whims {
+fn arb_calm() -> BoxedStrategy<Whims> {
+    let recycle = prop_oneof![5 => Just(Recycle::Always), 1 => Just(Recycle::Never)];
+    let keep = option::weighted(0.6, 1..5_u32);
+    let calm = (select(vec![1, 16]), 1..=2_usize, keep, recycle);
+    calm.prop_map(|(one_in, threads, keep, recycle)| Whims {
         one_in,
         threads,
+        keep,
+        recycle,
         ..Whims::default()
     })
+    .boxed()
 }
 
 fn arb_whims() -> impl Strategy<Value = Whims> {
-    let die_at = option::weighted(0.4, select(Phase::ALL.to_vec()));
+    let phases: Vec<Phase> = Phase::ALL.into_iter().chain(Phase::RETIRING).chain([Phase::Recycle]).collect();
+    let die_at = option::weighted(0.4, select(phases));
     let stop_at = option::weighted(0.6, 0..60_u64);
     let checkpoint_every = option::of(1..15_u64);
     (arb_calm(), stop_at, checkpoint_every, die_at).prop_map(|(calm, stop_at, checkpoint_every, die_at)| {
@@ -83,10 +108,23 @@ fn arb_whims() -> impl Strategy<Value = Whims> {
     })
 }
 
+/// Of a command that only takes away.
+fn arb_interruption() -> impl Strategy<Value = Whims> {
+    let die_at = option::weighted(0.4, select([&[Phase::Recover][..], &Phase::RETIRING].concat()));
+    let stop_at = option::weighted(0.2, 0..4_u64);
+    (die_at, stop_at).prop_map(|(die_at, stop_at)| Whims { die_at, stop_at, ..Whims::default() })
+}
+
 /// Carries out the whims.
 struct Watcher<'a> {
     whims: &'a Whims,
     asked: AtomicU64,
+}
+
+impl<'a> Watcher<'a> {
+    fn new(whims: &'a Whims) -> Self {
+        Self { whims, asked: AtomicU64::new(0) }
+    }
 }
 
 impl Monitor for Watcher<'_> {
@@ -104,207 +142,6 @@ impl Monitor for Watcher<'_> {
         if self.whims.die_at == Some(phase) {
             resume_unwind(Box::new(phase));
         }
-    }
-}
-
-/// A snapshot that was promised, and what it must be.
-struct Promised {
-    id: SnapshotId,
-    /// The source when it was taken.
-    source: Source,
-    /// The tree when it was first found under its name.
-    tree: Option<Listing>,
-}
-
-/// The source at one moment.
-struct Source {
-    listing: Listing,
-    /// The change times of all that is no directory.
-    changed: BTreeMap<PathBuf, (i64, i64)>,
-}
-
-impl Source {
-    fn read(root: &Path) -> Self {
-        let listing = Listing::read(root);
-        let leaves = listing.iter().filter(|(_, entry)| entry.kind != Kind::Directory);
-        let changed = leaves.map(|(path, _)| {
-            let stat = std::fs::symlink_metadata(root.join(path)).expect("it was there just now");
-            (path.to_path_buf(), (stat.ctime(), stat.ctime_nsec()))
-        });
-        let changed = changed.collect();
-        Self { listing, changed }
-    }
-
-    /// The names that share an inode with `path`, itself among them.
-    fn group(&self, path: &Path) -> BTreeSet<&Path> {
-        let inode = self.listing.inode(path);
-        let is_name = |(_, entry): &(&Path, &Entry)| entry.kind != Kind::Directory && entry.inode == inode;
-        self.listing.iter().filter(is_name).map(|(path, _)| path).collect()
-    }
-
-    /// The names whose inode nobody has touched since `before`, all names of it included.
-    fn untouched_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a Path> {
-        let touched = |path: &Path| {
-            let inode = before.listing.get(path).map(|entry| entry.inode);
-            inode != Some(self.listing.inode(path))
-                || before.changed.get(path) != self.changed.get(path)
-                || before.group(path) != self.group(path)
-        };
-        self.changed.keys().map(PathBuf::as_path).filter(move |path| !touched(path))
-    }
-}
-
-/// What must be so, beside what is.
-struct Model {
-    kitchen: Kitchen,
-    promised: Vec<Promised>,
-    /// Has every run since the last snapshot come to its end?
-    is_calm: bool,
-}
-
-impl Model {
-    fn new() -> Self {
-        Self { kitchen: Kitchen::new(), promised: Vec::new(), is_calm: true }
-    }
-
-    fn go(&mut self, step: &Step) {
-        match step {
-            Step::Edit(edits) => apply(&self.kitchen.source, edits),
-            Step::Age => self.kitchen.age(),
-            Step::Run(whims) => self.run(whims),
-        }
-        self.assert_history();
-    }
-
-    fn run(&mut self, whims: &Whims) {
-        let source = Source::read(&self.kitchen.source);
-        self.kitchen.options.threads = Some(whims.threads);
-        self.kitchen.options.validate = match whims.one_in {
-            1 => Thoroughness::Full,
-            one_in => Thoroughness::Share(one_in),
-        };
-        let watcher = Watcher { whims, asked: AtomicU64::new(0) };
-        let done = catch_unwind(AssertUnwindSafe(|| self.kitchen.try_backup(&watcher)));
-        let left = source.listing.diff(&Listing::read(&self.kitchen.source), Compare::UNTOUCHED);
-        assert_eq!(left, [""; 0], "the run wrote into its source");
-        self.kitchen.tick();
-        self.note_promise(source);
-        match done {
-            Ok(Ok(summary)) => self.assert_published(&summary),
-            Ok(Err(error)) => {
-                assert!(may_fail(whims, &error), "{error:?}");
-                self.is_calm = false;
-            }
-            Err(death) => {
-                assert_eq!(death.downcast_ref(), whims.die_at.as_ref());
-                self.is_calm = false;
-            }
-        }
-    }
-
-    /// A snapshot is promised when the catalog calls it staged. A run promises one at most.
-    fn note_promise(&mut self, source: Source) {
-        let all = self.kitchen.snapshots();
-        let complete: Vec<SnapshotId> =
-            all.iter().filter(|one| one.state != State::Building).map(|one| one.id).collect();
-        let known = self.promised.len();
-        let before: Vec<SnapshotId> = self.promised.iter().map(|promised| promised.id).collect();
-        assert_eq!(complete[..known.min(complete.len())], before, "a promised snapshot is lost");
-        match complete[known..] {
-            [] => {}
-            [id] => self.promised.push(Promised { id, source, tree: None }),
-            _ => panic!("one run made several snapshots"),
-        }
-    }
-
-    fn assert_published(&mut self, summary: &BackupSummary) {
-        assert_eq!(summary.problems.list, []);
-        let all = self.kitchen.snapshots();
-        assert!(all.iter().all(|one| one.state == State::Published), "{all:?}");
-        let name = summary.snapshot.as_ref().expect("not a dry run").as_str();
-        assert_eq!(all.last().map(|one| one.name.as_str()), Some(name));
-        let latest = std::fs::read_link(self.kitchen.job().path().join("latest")).expect("latest");
-        assert_eq!(latest, Path::new(name));
-        self.assert_shared(summary);
-        self.assert_counted(summary);
-        self.is_calm = true;
-    }
-
-    /// What nobody has touched is the inode of the snapshot before.
-    fn assert_shared(&self, summary: &BackupSummary) {
-        let [.., before, now] = &self.promised[..] else { return };
-        let older = before.tree.as_ref().map(|tree| tree.inode(""));
-        assert!(older.is_some() || !self.is_calm, "a published snapshot was never looked at");
-        let before_root = self.kitchen.snapshots()[self.promised.len() - 2].name.clone();
-        let before_root = self.kitchen.in_snapshot(&self.kitchen.job().path().join(before_root));
-        let (old, new) = (Listing::read(&before_root), self.kitchen.listing(summary));
-        for path in now.source.untouched_since(&before.source) {
-            assert_eq!(old.inode(path), new.inode(path), "{path:?} was not touched, but copied");
-        }
-    }
-
-    fn assert_counted(&self, summary: &BackupSummary) {
-        let counts = &summary.counts;
-        let now = &self.promised.last().expect("just published").source.listing;
-        let kinds =
-            |kinds: &[Kind]| now.iter().filter(|(_, entry)| kinds.contains(&entry.kind)).count() as u64;
-        let above = self.kitchen.source.components().count() as u64 - 1;
-        assert_eq!(counts.files, kinds(&[Kind::File]));
-        assert_eq!(counts.symlinks, kinds(&[Kind::Symlink]));
-        assert_eq!(counts.directories, kinds(&[Kind::Directory]) + above);
-        let leaves = counts.files + counts.symlinks + counts.specials;
-        assert_eq!(leaves + counts.directories, now.iter().count() as u64 + above);
-        assert_eq!(leaves, counts.added + counts.changed + counts.unchanged + counts.reused, "{counts:?}");
-        if let ([.., before, _], true) = (&self.promised[..], self.is_calm) {
-            let before = &before.source.listing;
-            let gone = missing_leaves(before, now);
-            let new = missing_leaves(now, before);
-            assert_eq!((counts.removed, counts.added), (gone, new), "{counts:?}");
-        }
-    }
-
-    /// Every complete snapshot is what the source was then, and since it has its name nobody has touched it.
-    fn assert_history(&mut self) {
-        let Some(job) = (!self.promised.is_empty()).then(|| self.kitchen.job()) else { return };
-        let all = self.kitchen.snapshots();
-        for (promised, known) in self.promised.iter_mut().zip(&all) {
-            let root = self.kitchen.in_snapshot(&job.path().join(&known.name));
-            if known.state == State::Staged && !root.exists() {
-                continue;
-            }
-            let now = Listing::read(&root);
-            let differing = promised.source.listing.diff(&now, Compare::COPY);
-            assert_eq!(differing, [""; 0], "{} is not what the source was", known.name);
-            let first = promised.tree.get_or_insert_with(|| now.clone());
-            assert_eq!(first.diff(&now, Compare::UNTOUCHED), [""; 0], "{} was touched", known.name);
-        }
-    }
-
-    fn finish(self) {
-        self.kitchen.assert_sound();
-        let target = tempfile::tempdir().expect("a target");
-        let restored = self.kitchen.restore("latest", target.path());
-        assert_eq!(restored.problems.list, []);
-        let there = Listing::read(&self.kitchen.in_snapshot(target.path()));
-        let source = Listing::read(&self.kitchen.source);
-        assert_eq!(source.diff(&there, Compare::COPY), [""; 0], "not restored");
-    }
-}
-
-/// How many entries of `from`, directories left out, have a name that `other` knows nothing of.
-fn missing_leaves(from: &Listing, other: &Listing) -> u64 {
-    let leaves = from.iter().filter(|(_, entry)| entry.kind != Kind::Directory);
-    leaves.filter(|(path, _)| other.get(path).is_none()).count() as u64
-}
-
-/// Only what the watcher wanted may fail. A death in the thread that writes the catalog is an error of the run.
-fn may_fail(whims: &Whims, error: &BackupError) -> bool {
-    match error {
-        BackupError::Interrupted => whims.stop_at.is_some(),
-        BackupError::Run { .. } => {
-            matches!(whims.die_at, Some(Phase::CheckpointSync | Phase::CheckpointCommit))
-        }
-        _ => false,
     }
 }
 
@@ -342,7 +179,7 @@ fn a_run_whose_catalog_cannot_be_written_ends() {
     std::thread::spawn(move || {
         let whims =
             Whims { checkpoint_every: Some(20), die_at: Some(Phase::CheckpointSync), ..Whims::default() };
-        let failed = kitchen.try_backup(&Watcher { whims: &whims, asked: AtomicU64::new(0) });
+        let failed = kitchen.try_backup(&Watcher::new(&whims));
         assert!(matches!(failed, Err(BackupError::Run { .. })), "{failed:?}");
         // What it had made does not hinder the next one.
         drop(kitchen.backup());

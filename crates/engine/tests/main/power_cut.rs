@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use linksnap_engine::verbs::backup::BackupSummary;
+use linksnap_engine::verbs::backup::{BackupSummary, Scaffold};
 use linksnap_engine::{Phase, Silent};
 use linksnap_testkit::loopfs::{FsKind, LoopFs, Unavailable};
 use linksnap_testkit::tree::{Edit, TreeBuilder, apply};
@@ -26,12 +26,32 @@ const MOMENT: &str = "LINKSNAP_TEST_MOMENT";
 
 /// What a run says of itself whose disk went away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub enum End {
     Success,
     Error,
     /// Killed by SIGBUS. SQLite maps the index of its write-ahead log into memory; on XFS without a disk a
     /// write to it is answered by this signal, and no program can make an error of it.
     BusError,
+}
+
+impl End {
+    /// Runs a child that says how it ended.
+    pub fn of_child(child: &mut Command, moment: &str) -> Self {
+        let output = child.output().expect("a child");
+        let said = String::from_utf8_lossy(&output.stdout);
+        match (output.status.success(), output.status.signal()) {
+            (true, _) if said.contains("SUCCESS") => Self::Success,
+            (true, _) if said.contains("ERROR") => Self::Error,
+            (false, Some(SIGBUS)) => Self::BusError,
+            _ => panic!("{moment}: {} {said} {}", output.status, String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+}
+
+/// Takes the power of a mounted filesystem away, for good.
+pub fn shut_down(disk: &Path) {
+    let done = Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(disk).status();
+    assert!(done.expect("xfs_io runs").success());
 }
 
 #[test]
@@ -41,10 +61,7 @@ fn child_entry() {
     let text = |name| std::env::var(name).expect("set by the parent");
     let mut kitchen = Kitchen::across(Path::new(&text(SOURCES)), &disk);
     kitchen.options.now = text(NOW).parse::<i64>().expect("a number") - 1;
-    let shut_down = || {
-        let done = Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&disk).status();
-        assert!(done.expect("xfs_io runs").success());
-    };
+    let shut_down = || shut_down(&disk);
     let done = kitchen.try_backup(&Killer::new(Moment::parse(&text(MOMENT)), &shut_down));
     println!("{}", if done.is_ok() { "SUCCESS" } else { "ERROR" });
 }
@@ -105,14 +122,7 @@ impl Scene {
             (NOW, OsStr::new(&now)),
             (MOMENT, OsStr::new(&moment)),
         ];
-        let output = crash::child("power_cut::child_entry", &env).output().expect("a child");
-        let said = String::from_utf8_lossy(&output.stdout);
-        match (output.status.success(), output.status.signal()) {
-            (true, _) if said.contains("SUCCESS") => End::Success,
-            (true, _) if said.contains("ERROR") => End::Error,
-            (false, Some(SIGBUS)) => End::BusError,
-            _ => panic!("{moment}: {} {said} {}", output.status, String::from_utf8_lossy(&output.stderr)),
-        }
+        End::of_child(&mut crash::child("power_cut::child_entry", &env), &moment)
     }
 
     fn succeed(&mut self) -> BackupSummary {
@@ -168,7 +178,7 @@ fn goes_on_through_many_cuts(kind: FsKind, disk: LoopFs) {
         apply(&scene.kitchen.source, &edits);
     }
     let summary = scene.succeed();
-    assert_eq!(summary.scaffold, "interrupted");
+    assert_eq!(summary.scaffold, Scaffold::Interrupted);
     assert!(summary.counts.copied_files < PLENTY / 2, "{:?}", summary.counts);
 }
 
@@ -186,15 +196,15 @@ fn all_points() -> Vec<(Phase, u64)> {
     Phase::ALL.into_iter().map(|phase| (phase, 1)).chain(more).collect()
 }
 
-fn ext4() -> Result<LoopFs, Unavailable> {
+pub fn ext4() -> Result<LoopFs, Unavailable> {
     LoopFs::create(FsKind::Ext4, 64, &["-I", "256"])
 }
 
-fn xfs() -> Result<LoopFs, Unavailable> {
+pub fn xfs() -> Result<LoopFs, Unavailable> {
     LoopFs::create(FsKind::Xfs, 0, &[])
 }
 
-fn btrfs() -> Result<LoopFs, Unavailable> {
+pub fn btrfs() -> Result<LoopFs, Unavailable> {
     LoopFs::create(FsKind::Btrfs, 0, &[])
 }
 

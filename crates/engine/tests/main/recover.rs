@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use linksnap_engine::verbs::backup::{BackupError, BackupSummary};
+use linksnap_engine::verbs::backup::{BackupError, BackupSummary, Scaffold};
 use linksnap_engine::{Monitor, Phase, ProblemKind, Silent, SnapshotName, Wish};
 use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::tree::{Content, Edit, TreeBuilder, apply};
@@ -144,7 +144,7 @@ fn staging_without_a_row_is_a_scaffold_like_any_other() {
             .dir("many/0/0"),
     );
     let summary = succeed(&mut kitchen, &mut ledger);
-    assert_eq!(summary.scaffold, "interrupted");
+    assert_eq!(summary.scaffold, Scaffold::Interrupted);
     assert_eq!(summary.counts.copied_files, 0);
     assert_eq!(untouched.diff(&Listing::read(outside.path()), Compare::UNTOUCHED), [""; 0]);
 }
@@ -195,9 +195,28 @@ fn an_interrupted_run_goes_on_where_it_stood() {
     interrupt(&mut kitchen, 130);
     assert_eq!(ledger.check(&kitchen), [""; 0]);
     let summary = succeed(&mut kitchen, &mut ledger);
-    assert_eq!(summary.scaffold, "interrupted");
+    assert_eq!(summary.scaffold, Scaffold::Interrupted);
     assert!(summary.counts.copied_files < PLENTY / 2, "{:?}", summary.counts);
     assert!(summary.counts.kept_entries > PLENTY / 2, "{:?}", summary.counts);
+}
+
+/// What checkpoints vouch for of a directory that was not finished is not all of it.
+#[test]
+fn what_an_interrupted_run_left_is_no_damage() {
+    let (mut kitchen, _) = kitchen_with_plenty();
+    let summary = kitchen.backup();
+    kitchen.age();
+    for after in (1..150).step_by(7) {
+        let mut tree = TreeBuilder::new(&kitchen.source);
+        for number in 0..4 {
+            tree = tree.file(format!("wide-{after}/{number}/file"), "new");
+        }
+        drop(tree);
+        interrupt(&mut kitchen, after);
+        let found = kitchen.verify().problems.list;
+        assert_eq!(found, [], "after {after}");
+    }
+    drop(summary);
 }
 
 /// The same number of other bytes under the old modification time, as a lost write may leave them.
@@ -221,7 +240,7 @@ fn what_a_checkpoint_vouches_for_ends_with_its_staging() {
 }
 
 /// Each of these is done to the staging tree of an interrupted run.
-fn sabotages(outside: &Path) -> Vec<(&'static str, Vec<Edit>)> {
+pub fn sabotages(outside: &Path) -> Vec<(&'static str, Vec<Edit>)> {
     let bytes = |text: &str| Content::Bytes(text.as_bytes().to_vec());
     let write = |path: &str, text: &str| Edit::Write { path: path.into(), content: bytes(text) };
     let link = |path: &str, target: &Path| Edit::Symlink { path: path.into(), target: target.into() };
@@ -277,7 +296,7 @@ fn survives_sabotage(on_a_basis: bool) {
         apply(&staging(&kitchen), &edits);
         let summary = kitchen.try_backup(&Silent).unwrap_or_else(|error| panic!("{what}: {error:?}"));
         ledger.check_success(&kitchen, &summary);
-        assert_eq!(summary.scaffold, "interrupted");
+        assert_eq!(summary.scaffold, Scaffold::Interrupted);
         assert_eq!(summary.problems.list, [], "{what}");
         let after = Listing::read(outside.path());
         assert_eq!(untouched.diff(&after, Compare::UNTOUCHED), [""; 0], "{what}");
@@ -285,7 +304,7 @@ fn survives_sabotage(on_a_basis: bool) {
 }
 
 /// The edits that change names and directories, not the inodes of files.
-fn unshared(mut edits: Vec<Edit>) -> Vec<Edit> {
+pub fn unshared(mut edits: Vec<Edit>) -> Vec<Edit> {
     edits.retain(|edit| match edit {
         Edit::Mode { path, .. } | Edit::Owner { path, .. } | Edit::Mtime { path, .. } => {
             path != Path::new("many/0/0")
@@ -349,7 +368,7 @@ fn users_entry() {
         open(tree, 0o755).file("1/locked/in/1", "changed").delete("1/locked/in/4").file("1/locked/in/x", "");
     tree = open(tree, 0o500).mode("0/locked", 0o755).mode("0/locked/in", 0o755).delete("0");
     let summary = succeed(&mut kitchen, &mut ledger);
-    assert_eq!((summary.scaffold, summary.problems.list.len()), ("interrupted", 0));
+    assert_eq!((summary.scaffold, summary.problems.list.len()), (Scaffold::Interrupted, 0));
     drop(tree.mode("2/locked", 0o755).mode("2/locked/in", 0o755));
     drop(succeed(&mut kitchen, &mut ledger));
 }

@@ -124,11 +124,30 @@ impl<'a> Explained<'a> {
             false => "enters other filesystems mounted inside a source".to_owned(),
         });
         words.push(format!("checks {}", thoroughness::words(self.settings.validate)));
-        words.push(match &self.settings.keep {
-            Some(keep) => format!("keeps {}", keep.words().join(", ")),
-            None => "keeps all snapshots".to_owned(),
-        });
+        words.extend(self.retention_words());
         words
+    }
+
+    fn retention_words(&self) -> Vec<String> {
+        let Some(keep) = &self.settings.keep else { return vec!["keeps all snapshots".to_owned()] };
+        let mut words = vec![format!("keeps {}", keep.words().join(", "))];
+        let room = keep.room_words();
+        if !room.is_empty() {
+            let min = counted(keep.headroom.min.into(), "snapshot", "snapshots");
+            let room = room.join(" or ");
+            words.push(format!("drops the oldest of those while less than {room} is free, down to {min}"));
+        }
+        if let Some(zone) = self.zone() {
+            words.push(format!("counts days, weeks and months in the time zone {zone}"));
+        }
+        if !self.settings.recycle {
+            words.push("does not recycle dropped snapshots".to_owned());
+        }
+        words
+    }
+
+    fn zone(&self) -> Option<&str> {
+        self.settings.timezone.as_ref()?.iana_name()
     }
 }
 
@@ -150,6 +169,10 @@ struct JobElement<'a> {
     exclude_larger_than: Option<u64>,
     one_file_system: bool,
     keep: Vec<String>,
+    keep_free: Vec<String>,
+    keep_min: Option<u32>,
+    timezone: Option<&'a str>,
+    recycle: bool,
 }
 
 #[derive(Serialize)]
@@ -177,6 +200,7 @@ impl<'a> JobElement<'a> {
             path: JsonPath::new(source.at.as_os_str().as_bytes()),
             exists: source.exists,
         };
+        let keep = job.settings.keep.as_ref();
         Self {
             job: job.name.as_str(),
             sources: job.sources.iter().map(source).collect(),
@@ -185,7 +209,11 @@ impl<'a> JobElement<'a> {
             exclude_caches: rules.exclude_caches,
             exclude_larger_than: rules.exclude_larger_than,
             one_file_system: job.settings.one_file_system,
-            keep: job.settings.keep.as_ref().map(Keep::words).unwrap_or_default(),
+            keep: keep.map(Keep::words).unwrap_or_default(),
+            keep_free: keep.map(Keep::room_words).unwrap_or_default(),
+            keep_min: keep.filter(|keep| !keep.headroom.is_empty()).map(|keep| keep.headroom.min),
+            timezone: job.zone(),
+            recycle: job.settings.recycle,
         }
     }
 }

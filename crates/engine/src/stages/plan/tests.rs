@@ -40,6 +40,7 @@ fn known(kind: Kind) -> Version {
         uid: stat.uid,
         gid: stat.gid,
         size: stat.size,
+        holes: 0,
         mtime: stat.mtime,
         rdev: stat.rdev,
         stored_inode: 500,

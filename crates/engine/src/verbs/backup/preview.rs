@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use linksnap_catalog::{DirId, Reader, Rows, Snapshot, SnapshotId, State};
 use linksnap_inode::{DirFd, Fault, Kind, Names};
 
-use super::{BackupError, BackupOptions, BackupSummary, open_root, stat_of};
+use super::{BackupError, BackupOptions, BackupSummary, Recycle, Scaffold, open_root, stat_of};
 use crate::exclude::Rules;
 use crate::job::{Job, JobName};
 use crate::layout;
@@ -15,6 +15,7 @@ use crate::report::Problems;
 use crate::repository::Repository;
 use crate::source::{Place, Sources};
 use crate::stages::plan::{self, Action, Reason, Step};
+use crate::stages::retire;
 use crate::stages::run::{Counts, RunError};
 use crate::stages::scan::{self, Mounts, Scanned, Scope};
 use crate::tree::{LocalTree, Tree};
@@ -60,10 +61,18 @@ pub fn preview(
     // What is staged will be published before the run begins: it is the basis then, and no scaffold.
     let is_staged =
         past.as_ref().and_then(|past| past.basis.as_ref()).is_some_and(|one| one.state == State::Staged);
-    let scaffold = job_found
-        .filter(|_| !is_staged)
+    let interrupted = job_found
         .as_ref()
+        .filter(|_| !is_staged)
         .and_then(|job| job.workshop().open_dir(layout::STAGING).ok());
+    let (scaffold, kind) = match (interrupted, &job_found) {
+        (Some(staging), _) => (Some(staging), Scaffold::Interrupted),
+        (None, Some(job)) if options.recycle == Recycle::Always => match retire::peek_scaffold(job) {
+            Some(retired) => (Some(retired), Scaffold::Recycled),
+            None => (None, Scaffold::Empty),
+        },
+        (None, _) => (None, Scaffold::Empty),
+    };
     let problems = Problems::default();
     let mut walk = Walk {
         scope,
@@ -84,8 +93,9 @@ pub fn preview(
         snapshot: None,
         path: repository.map_or_else(PathBuf::new, |repository| repository.path().join(job.as_str())),
         basis: walk.past.as_ref().and_then(|past| past.basis.as_ref()).map(|one| one.name.clone()),
-        scaffold: if walk.scaffold.is_some() { "interrupted" } else { "empty" },
+        scaffold: kind,
         recovered: None,
+        pruned: None,
         counts: walk.counts,
         version_rows: 0,
         problems: problems.take(),

@@ -74,6 +74,14 @@ impl<'a> Deed<'a> {
         })
     }
 
+    /// Does the snapshot still bear its name? If not, its tree may have been emptied under the reader.
+    pub fn is_still_there(&self) -> bool {
+        let name = self.snapshot.name.as_bytes();
+        let own = self.root.stat().map(|stat| stat.identity());
+        let named = self.job.dir().stat_entry(name).map(|stat| stat.identity());
+        matches!((own, named), (Ok(own), Ok(named)) if own == named)
+    }
+
     pub fn run(&self) -> Result<RestoreSummary, RestoreError> {
         let inside = is_inside(self.paths, b"", false);
         let first = Task { path: Vec::new(), id: DirId::ROOT, inside, dress: false };

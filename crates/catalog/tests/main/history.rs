@@ -1,79 +1,12 @@
 //! The catalog's way with time: what a snapshot has, whatever came later.
 
-use linksnap_catalog::{
-    Change, DirId, DirectoryChanges, NewVersion, Reader, Seen, SnapshotId, State, Totals, Version, Writer,
-};
-use linksnap_inode::{ContentHash, Kind, Timestamp, Xattrs};
-use tempfile::TempDir;
+use linksnap_catalog::{Change, DirId, NewVersion, Reader, State, Totals, Version, Writer};
+use linksnap_inode::Xattrs;
 
-struct Shelf {
-    own: TempDir,
-    second: i64,
-}
-
-impl Shelf {
-    fn new() -> Self {
-        Self { own: tempfile::tempdir().expect("a directory"), second: 0 }
-    }
-
-    fn path(&self) -> std::path::PathBuf {
-        self.own.path().join("catalog.db")
-    }
-
-    fn reader(&self) -> Reader {
-        Reader::open(&self.path()).expect("a catalog")
-    }
-
-    /// Publishes a snapshot with these changes in the root directory.
-    fn snapshot(&mut self, changes: Vec<(&str, Change)>) -> SnapshotId {
-        let mut writer = Writer::open(&self.path()).expect("a catalog");
-        let id = self.build(&mut writer, changes);
-        let name = format!("snapshot-{}", self.second);
-        writer.stage(id, (&name, self.second), &Totals::default(), &[]).expect("staged");
-        writer.publish(id).expect("published");
-        id
-    }
-
-    fn build(&mut self, writer: &mut Writer, changes: Vec<(&str, Change)>) -> SnapshotId {
-        self.second += 1;
-        let id = writer.begin_snapshot(self.second).expect("begun");
-        let changes =
-            changes.into_iter().map(|(name, change)| (DirId::ROOT, name.as_bytes().into(), change)).collect();
-        writer.apply(id, &DirectoryChanges { new_directories: Vec::new(), changes }).expect("applied");
-        id
-    }
-
-    fn names(&self, snapshot: SnapshotId) -> Vec<(String, u64)> {
-        let rows = self.reader().as_of(DirId::ROOT, snapshot).expect("rows");
-        rows.iter()
-            .map(|row| (String::from_utf8_lossy(row.name).into_owned(), row.version.stored_inode))
-            .collect()
-    }
-}
-
-fn version(inode: u64) -> Version {
-    Version {
-        first: SnapshotId(0),
-        last: None,
-        kind: Kind::File,
-        mode: 0o4644,
-        uid: 1,
-        gid: 2,
-        size: 3,
-        mtime: Timestamp { seconds: -7, nanoseconds: 999_999_999 },
-        rdev: 0,
-        stored_inode: inode,
-        hash: Some(ContentHash::of(b"bytes")),
-        target: None,
-        xattrs: None,
-        child: None,
-        partial: false,
-        seen: Seen { inode: u64::MAX, links: 2, ..Seen::default() },
-    }
-}
+use crate::shelf::{Shelf, file};
 
 fn new(inode: u64) -> Box<NewVersion> {
-    Box::new(NewVersion { version: version(inode), xattrs: Xattrs::default() })
+    Box::new(NewVersion { version: file(inode), xattrs: Xattrs::default() })
 }
 
 fn pairs(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
@@ -98,13 +31,13 @@ fn every_snapshot_keeps_what_it_had() {
 fn what_is_written_is_read_again() {
     let mut shelf = Shelf::new();
     let xattrs: Xattrs = [(b"user.x".to_vec(), b"y".to_vec())].into_iter().collect();
-    let made = Box::new(NewVersion { version: version(u64::MAX), xattrs: xattrs.clone() });
+    let made = Box::new(NewVersion { version: file(u64::MAX), xattrs: xattrs.clone() });
     let id = shelf.snapshot(vec![("a", Change::Add(made))]);
     let reader = shelf.reader();
     let rows = reader.as_of(DirId::ROOT, id).expect("rows");
     let found = rows.find(b"a").expect("there").version.clone();
     assert_eq!(reader.xattrs(found.xattrs.expect("has some")).expect("known"), xattrs);
-    assert_eq!(found, Version { first: id, xattrs: found.xattrs, ..version(u64::MAX) });
+    assert_eq!(found, Version { first: id, xattrs: found.xattrs, ..file(u64::MAX) });
 }
 
 #[test]
@@ -191,4 +124,26 @@ fn a_newer_format_is_refused() {
     drop(raw);
     let error = Reader::open(&shelf.path()).expect_err("newer");
     assert!(error.to_string().contains("format 99"), "{error}");
+}
+
+#[test]
+fn a_pin_holds_until_its_time_and_its_note_stays() {
+    let mut shelf = Shelf::new();
+    let one = shelf.snapshot(vec![]);
+    let two = shelf.snapshot(vec![]);
+    let find = |shelf: &Shelf| shelf.reader().published().expect("snapshots")[0].clone();
+    let mut writer = shelf.writer();
+    writer.pin(one, None, Some("before the move")).expect("pinned");
+    assert!(find(&shelf).is_pinned_at(i64::MAX));
+    writer.pin(one, Some(100), None).expect("pinned");
+    let pinned = find(&shelf);
+    assert_eq!((pinned.note.as_str(), pinned.pinned_until), ("before the move", Some(100)));
+    assert_eq!((pinned.is_pinned_at(99), pinned.is_pinned_at(100)), (true, false));
+    writer.pin(one, None, Some("")).expect("pinned");
+    assert_eq!((find(&shelf).note.as_str(), find(&shelf).pinned_until), ("", None));
+    writer.pin(one, Some(100), Some("again")).expect("pinned");
+    writer.unpin(one).expect("unpinned");
+    let free = find(&shelf);
+    assert_eq!((free.pinned, free.pinned_until, free.note.as_str()), (false, None, "again"));
+    assert!(!shelf.reader().published().expect("snapshots").iter().any(|one| one.id == two && one.pinned));
 }

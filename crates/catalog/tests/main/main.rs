@@ -1,0 +1,7 @@
+//! Tests of the catalog on real files.
+
+mod deletion;
+mod history;
+mod migration;
+mod model;
+mod shelf;

@@ -1,0 +1,143 @@
+//! What stands at the end of every help: what is not plain, examples, exit codes.
+
+use crate::exit;
+
+/// `what`, and the exit codes.
+pub fn of(what: &str) -> String {
+    format!("{what}\n\n{}", exit::HELP)
+}
+
+pub const GENERAL: &str = "\
+Every snapshot is a plain directory that looks like a full copy; files that have not changed are hard links to the \
+snapshot before. A snapshot appears under its name only when it is complete, checked and on disk.
+
+Examples:
+  linksnap backup --init --repo /backup /etc /home
+  linksnap restore latest /etc/fstab --target /tmp/restored";
+
+pub const INIT: &str = "\
+Examples:
+  linksnap init --repo /backup";
+
+pub const BACKUP: &str = "\
+Without arguments all configured jobs run, one after another; the worst exit code wins. Arguments are names of \
+configured jobs. An argument with a slash, or one that no job is called and that exists, is a path: paths are backed up \
+ad hoc, as the job that --job names (else the host's short name), by the rules in [defaults] of the configuration, if \
+there is one.
+
+Once the snapshot is published, what the job's `keep` does not keep is dropped (see `linksnap prune --help`). A \
+dropped snapshot is out of the history at once; the next run is built upon what is left of it.
+
+Examples:
+  linksnap backup                                    all configured jobs
+  linksnap backup --init --repo /backup /etc /home   these paths; no configuration is needed
+  linksnap backup web1 --tag before-upgrade          with a label, for --keep-tag";
+
+pub const SNAPSHOTS: &str = "\
+Examples:
+  linksnap snapshots
+  linksnap snapshots web1 --json";
+
+pub const LS: &str = "\
+Without a path, everything in the snapshot; with paths, what is directly in them. In a pipe a newline in a name is \
+written as \\n, and all else as it is; --json is exact for all names.
+
+Examples:
+  linksnap ls latest /etc
+  linksnap ls -l --recursive web1/2026-04-08 /srv/www";
+
+pub const RESTORE: &str = "\
+A path is restored below the target with its parents: /etc/fstab becomes DIR/etc/fstab.
+
+Examples:
+  linksnap restore latest /etc/fstab --target /tmp/restored
+  linksnap restore web1/2026-04-08 --target /mnt/new-disk";
+
+pub const VERIFY: &str = "\
+Reads every stored byte and compares it with its hash, each inode once however many snapshots have it.
+
+Examples:
+  linksnap verify
+  linksnap verify web1/latest --structure";
+
+pub const JOBS: &str = "\
+Examples:
+  linksnap jobs list
+  linksnap jobs check --exclude /srv/www/cache/index.html";
+
+pub const LIST: &str = "\
+Examples:
+  linksnap jobs list";
+
+pub const PRUNE: &str = "\
+What to keep comes from the --keep options; if there is none, from the job's section of the configuration, else from \
+[defaults]. A snapshot stays if one of the rules keeps it. A rule that counts keeps the newest snapshot of each of the \
+last so many hours, days, weeks, months or years that have one, and the oldest snapshot of all while there are fewer; \
+`within` goes back from the newest snapshot. Hours, days, weeks (from Monday on), months and years are those of the \
+time zone. A snapshot with problems stands for a day only if no clean one does. A rule that counts to 0 is as good as \
+absent; without any rule all are kept.
+
+Never dropped, whatever the rules say: the newest snapshot, the newest one without problems, and pinned ones. If the \
+clock looks wrong (a snapshot of the future, or a jump), nothing is dropped, and the exit code is 12. It is also 12 for \
+rules that would drop every snapshot of a job: they are not followed.
+
+If less room is free than --free-space or --free-inodes want, further snapshots are dropped, the oldest first, until \
+there is enough or --min are left; if that is not enough, the exit code is 12.
+
+SPAN is written like 2d, 36h or 1y 6mo: y(ears), mo or m (months), w(eeks), d(ays), h(ours). DATE is a day, which means \
+its end, a date and time like 2026-04-08T02:00 in the time zone, or one with its own zone like 2026-04-08T02:00Z.
+
+Dropped snapshots are out of the history at once; then what only they held is deleted. That can be interrupted: the \
+next run or prune goes on with it.
+
+Examples:
+  linksnap prune -n                   what would become of each snapshot, and why
+  linksnap prune -n --simulate 90d    what would be there in 90 days
+  linksnap prune web1 --keep-last 3 --keep-daily 7
+  linksnap prune --free-space 10% --min 5";
+
+pub const DELETE: &str = "\
+Tells first how much is freed, counted exactly: what only these snapshots have. Then it asks, if there is a terminal \
+(after anything but yes nothing is deleted, and the exit code is 1); without one it deletes only with --yes. All go out of the history at once; then their trees are deleted, which can be \
+interrupted: the next run goes on with it.
+
+Deleting the newest is no harm: latest then points to the one before, and the next run links to that. A pinned \
+snapshot is refused.
+
+Examples:
+  linksnap delete web1/2026-04-08
+  linksnap delete oldest latest~3 -n
+  linksnap delete web1/2026-04-08 --yes";
+
+pub const PIN: &str = "\
+A pinned snapshot is dropped by no rule, and not deleted by hand either. DATE is a day, at the end of which the pin \
+ends, a date and time like 2026-04-08T02:00 in the local time zone or 2026-04-08T02:00Z, or a span from now, like 90d \
+or 1y. Pinning again replaces date and note; without --note the note stays.
+
+Examples:
+  linksnap pin latest --note 'before the upgrade'
+  linksnap pin web1/2026-04-08 --until 2026-12-31";
+
+pub const UNPIN: &str = "\
+The note stays.
+
+Examples:
+  linksnap unpin web1/2026-04-08";
+
+pub const DU: &str = "\
+For each snapshot: size, what it holds in all; added, what it has that no older snapshot has; alone, what no other \
+snapshot has, which is what deleting it alone would free. All of it is from the catalog, and exact.
+
+Bytes are those of the content of files, each inode once, holes not counted. On the disk every file takes whole blocks \
+(JSON has block_bytes, rounded up so), and directories take some on top. Inodes are files, symbolic links and special \
+files, each once however many names it has, and the directories of every snapshot.
+
+--verify counts the inodes and the sizes of files on the disk, locks the job meanwhile, and compares: if they are not \
+what the catalog says, the exit code is 4. --history goes by days of the local time zone.
+
+Examples:
+  linksnap du
+  linksnap du web1/2026-04-08
+  linksnap du --if-deleted oldest web1/2026-04-08
+  linksnap du --if-pruned --keep-daily 7
+  linksnap du web1 --history";

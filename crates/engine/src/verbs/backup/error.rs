@@ -1,0 +1,103 @@
+//! Why there is no new snapshot, and what to do about it.
+
+use linksnap_inode::{Errno, FsError};
+
+use crate::exclude::RuleError;
+use crate::job::{JobError, JobName};
+use crate::report::Class;
+use crate::source::SourceError;
+use crate::stages::begin::BeginError;
+use crate::stages::publish::PublishError;
+use crate::stages::run::RunError;
+
+/// Why there is no new snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// A source cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A rule means nothing.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The job cannot be used.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The run ended before all was built.
+    #[error("the job {job} was not backed up")]
+    Run {
+        /// The job.
+        job: JobName,
+        /// Why.
+        source: RunError,
+    },
+    /// All was built, but not published.
+    #[error("the snapshot of the job {job} was not published")]
+    Publish {
+        /// The job.
+        job: JobName,
+        /// Why.
+        source: PublishError,
+    },
+    /// The job cannot be written.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    /// The watcher wanted it.
+    #[error("interrupted: nothing was published; the next run goes on from here")]
+    Interrupted,
+}
+
+impl BackupError {
+    /// Its class.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Source(SourceError::NotAbsolute { .. } | SourceError::None) | Self::Rule(_) => Class::Usage,
+            Self::Source(SourceError::Fs(_)) => Class::Failed,
+            Self::Source(_) => Class::Guard,
+            Self::Job(error) => error.class(),
+            Self::Begin(error) => error.class(),
+            Self::Run { .. } | Self::Publish { .. } => Class::Failed,
+            Self::Interrupted => Class::Interrupted,
+        }
+    }
+
+    /// What the user can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::Job(error) => error.hint(),
+            Self::Begin(error) => error.hint(),
+            Self::Rule(_) => Some("patterns are written as in .gitignore".to_owned()),
+            Self::Run { source: RunError::Staging(error), .. } => Some(disk_hint(error)),
+            Self::Publish { source: PublishError::Fs(error) | PublishError::Sync(error), .. } => {
+                Some(disk_hint(error))
+            }
+            Self::Run { source: RunError::Invalid { .. }, .. } => Some(
+                "something else writes into the repository, or the disk does not keep what it is \
+                 given: look into the kernel's log"
+                    .to_owned(),
+            ),
+            Self::Run { .. } | Self::Publish { .. } => {
+                Some("nothing was published; earlier snapshots are untouched".to_owned())
+            }
+            Self::Interrupted => None,
+        }
+    }
+}
+
+fn disk_hint(error: &FsError) -> String {
+    let what = if error.is(Errno::ACCESS) || error.is(Errno::PERM) || error.is(Errno::EXIST) {
+        "something in the repository is in the way: look at the path named"
+    } else if error.is(Errno::XDEV) {
+        "a filesystem is mounted inside the repository, at the path named: unmount it"
+    } else if error.is(Errno::NOSPC) {
+        "the repository's disk is full: `df -h` shows bytes, `df -i` inodes. Free some, or remove the \
+         oldest snapshots"
+    } else if error.is(Errno::DQUOT) {
+        "the quota on the repository's disk is used up"
+    } else {
+        "look into the kernel's log for errors of the repository's disk"
+    };
+    format!("{what}; nothing was published, and earlier snapshots are untouched")
+}
