@@ -12,12 +12,17 @@ Usage: bench/run.sh [--files N] [--directories N] [--rounds N] [--size SIZE] [--
   --directories N   directories below its root (default 2000)
   --rounds N        how often every candidate runs (default 5)
   --size SIZE       size of the sparse ext4 image (default 16G)
-  --cases LETTERS   which cases (default abcde):
+  --cases LETTERS   which cases (default abcdefghi):
                       a  first copy: linksnap backup, cp -a, rsync -a
                       b  no change: linksnap backup, link-loop, rsync --link-dest; cp -al and stat-walk, which do half
                       c  verify: linksnap verify, find | xargs b3sum
                       d  peak memory of linksnap backup: no files, all files
                       e  delete a tree of links: unlink-loop, rm -rf
+                      f  steady state (keep the last 5), no change: linksnap backup, rsync --link-dest and rm -rf,
+                         rsync into the renamed oldest tree, stat-walk
+                      g  the same with 1 % of the files changed before each round
+                      h  the same without a change and with cold caches: time, and read requests of the device
+                      i  delete one snapshot for good: linksnap delete, rm -rf, unlink-loop
   --table FILE      keep every single figure in FILE
 
 Needs root (loop mount), rsync, b3sum, python3 and `cargo build --release`. LINKSNAP is the binary under test (default
@@ -27,7 +32,7 @@ removed at the end. Build nothing meanwhile.
 TEXT
 }
 
-files=200000 directories=2000 rounds=5 size=16G cases=abcde table=
+files=200000 directories=2000 rounds=5 size=16G cases=abcdefghi table=
 while (($#)); do
     case $1 in
         --files) files=$2 ;;
@@ -264,11 +269,124 @@ delete() {
     remove "$PREV"
 }
 
+# The steady state: every run makes one snapshot and retires the oldest of five.
+keep_five() {
+    printf 'repository = "%s"\n[defaults]\nkeep = { last = 5 }\n' "$fs/repo" >"$work/keep.toml"
+}
+
+# Six trees of each way, so that the seventh begins the steady state.
+steady_start() {
+    keep_five
+    quietly "$linksnap" init --repo "$fs/repo"
+    mkdir "$fs/link" "$fs/trick"
+    quietly "$RSYNC" -a "$SRC/" "$fs/link/1/"
+    quietly "$RSYNC" -a "$SRC/" "$fs/trick/1/"
+    local number
+    for number in 2 3 4 5; do
+        cp -al "$fs/link/1" "$fs/link/$number"
+        cp -al "$fs/trick/1" "$fs/trick/$number"
+    done
+    newest=5
+    for number in 1 2 3 4 5 6 7; do
+        quietly "$linksnap" backup --config "$work/keep.toml" --job bench -q "$SRC"
+        sleep 1.1
+    done
+    sleep 3
+    quietly "$bin/stat-walk" "$SRC"
+}
+
+steady_end() {
+    remove "$fs/link" "$fs/trick"
+    rm -rf "$fs/repo"
+}
+
+# One round of all ways; $1 is called before each of them.
+steady_round() {
+    local before=$1 oldest=$((newest - 4)) next=$((newest + 1))
+    export OLD=$fs/link/$oldest LAST=$fs/link/$newest NEXT=$fs/link/$next
+    $before
+    timed "linksnap backup" "$linksnap" backup --config "$work/keep.toml" --job bench -q "$SRC"
+    $before
+    timed_line "rsync --link-dest; rm -rf" \
+        '"$RSYNC" -a --link-dest="$LAST" "$SRC/" "$NEXT/" && rm -rf "$OLD"'
+    export OLD=$fs/trick/$oldest LAST=$fs/trick/$newest NEXT=$fs/trick/$next
+    $before
+    timed_line "mv; rsync --delete --link-dest" \
+        'mv "$OLD" "$NEXT" && "$RSYNC" -a --delete --link-dest="$LAST" "$SRC/" "$NEXT/"'
+    $before
+    timed "stat-walk of the source" "$bin/stat-walk" "$SRC"
+    newest=$next
+    # Two snapshots of one second would be told apart, but not by name.
+    sleep 1.1
+}
+
+steady() {
+    title "f. steady state, no change in $files files, warm"
+    local round newest
+    steady_start
+    for ((round = 1; round <= rounds; round++)); do steady_round :; done
+    steady_end
+}
+
+steady_changed() {
+    title "g. steady state, 1 % of $files files changed, warm"
+    local round newest
+    steady_start
+    find "$SRC" -type f | sort >"$work/files"
+    for ((round = 1; round <= rounds; round++)); do
+        # Other files each time, of the same size as before.
+        awk -v "n=$round" 'NR % 100 == n % 100' "$work/files" | while read -r file; do
+            printf '%s' "$round" | dd of="$file" conv=notrunc status=none
+        done
+        sync -f "$fs"
+        sleep 3
+        steady_round :
+    done
+    steady_end
+}
+
+forget() { sync; echo 3 >/proc/sys/vm/drop_caches; }
+
+steady_cold() {
+    title "h. steady state, no change in $files files, cold"
+    local round newest
+    steady_start
+    DEVICE=$(findmnt -n -o SOURCE "$fs")
+    export DEVICE
+    for ((round = 1; round <= rounds; round++)); do steady_round forget; done
+    unset DEVICE
+    warm "$SRC"
+    steady_end
+}
+
+delete_one() {
+    title "i. delete one snapshot of $files names"
+    local round
+    quietly "$linksnap" init --repo "$fs/repo"
+    quiet_backup "$fs/repo" "$SRC"
+    quietly cp -a "$SRC" "$PREV"
+    for ((round = 1; round <= rounds; round++)); do
+        sleep 3
+        quiet_backup "$fs/repo" "$SRC"
+        timed "linksnap delete" "$linksnap" delete --repo "$fs/repo" --yes -q bench/latest~1
+        quietly cp -al "$PREV" "$NEW"
+        timed "rm -rf" rm -rf "$NEW"
+        quietly cp -al "$PREV" "$NEW"
+        timed "unlink-loop" "$bin/unlink-loop" "$NEW"
+    done
+    remove "$PREV"
+    rm -rf "$fs/repo"
+}
+
 if [[ $cases == *a* ]]; then first_copy; fi
 if [[ $cases == *b* ]]; then no_change; fi
 if [[ $cases == *c* ]]; then verify; fi
 if [[ $cases == *d* ]]; then memory; fi
 if [[ $cases == *e* ]]; then delete; fi
+if [[ $cases == *f* ]]; then steady; fi
+if [[ $cases == *g* ]]; then steady_changed; fi
+if [[ $cases == *h* ]]; then steady_cold; fi
+if [[ $cases == *i* ]]; then delete_one; fi
 
 printf '\n== Medians of %s rounds; ratio against the first of each case; load now %s ==\n' \
     "$rounds" "$(cut -d' ' -f1-3 /proc/loadavg)"
