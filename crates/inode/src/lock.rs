@@ -11,7 +11,15 @@ use crate::file::RegularFile;
 #[derive(Debug)]
 #[must_use = "the lock is free as soon as this is dropped"]
 pub struct Lock {
-    _file: RegularFile,
+    file: RegularFile,
+}
+
+impl Drop for Lock {
+    /// A child that another thread is just starting has the descriptor, too, until its `execve(2)`: closing ours would
+    /// leave the lock with it for a moment.
+    fn drop(&mut self) {
+        rustix::fs::flock(&self.file, FlockOperation::Unlock).ok();
+    }
 }
 
 /// What came of trying to lock.
@@ -34,7 +42,7 @@ impl Lock {
             Ok(()) => {
                 file.set_size(0)?;
                 file.write_at(holder.as_bytes(), 0)?;
-                Ok(Attempt::Locked(Self { _file: file }))
+                Ok(Attempt::Locked(Self { file }))
             }
             Err(Errno::WOULDBLOCK) => {
                 let mut text = [0; 1024];

@@ -440,6 +440,24 @@ fn a_copied_job_recycles_and_deletes_as_before() {
     }
 }
 
+/// Of all that is retired, at once and one after the other.
+#[test]
+fn the_newest_retired_snapshot_is_the_scaffold() {
+    let mut kitchen = history(6);
+    let named = kitchen.named();
+    kitchen.pin("oldest", &Pin::Set { until: None, note: None });
+    drop(kitchen.try_prune(3, Fate::Scaffold, &Silent).expect("pruned"));
+    assert_eq!(retired(&kitchen), [named[2].clone()]);
+    kitchen.pin("oldest", &Pin::Clear);
+    drop(kitchen.try_prune(3, Fate::Scaffold, &Silent).expect("pruned"));
+    assert_eq!(retired(&kitchen), [named[2].clone()]);
+    assert_all_is_well(&kitchen);
+    drop(kitchen.try_prune(2, Fate::Scaffold, &Silent).expect("pruned"));
+    assert_eq!(retired(&kitchen), [named[3].clone()]);
+    assert_all_is_well(&kitchen);
+    assert_eq!(run(&mut kitchen).scaffold, Scaffold::Recycled);
+}
+
 /// Deletes, prunes, pins and counts while a run is at work.
 struct Rival<'a> {
     kitchen: &'a Kitchen,

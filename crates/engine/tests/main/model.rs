@@ -69,7 +69,7 @@ fn arb_history() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Age),
         3 => arb_whims().prop_map(Step::Run),
         4 => arb_calm().prop_map(Step::Run),
-        2 => (1..=u8::MAX, arb_interruption()).prop_map(|(places, whims)| Step::Delete(places, whims)),
+        3 => (1..=u8::MAX, arb_interruption()).prop_map(|(places, whims)| Step::Delete(places, whims)),
         1 => Just(Step::Delete(u8::MAX, Whims::default())),
         1 => (1..5_u32, select(vec![Fate::Scaffold, Fate::Trash]), arb_interruption())
             .prop_map(|(keep, fate, whims)| Step::Prune(keep, fate, whims)),
