@@ -417,10 +417,10 @@ fn rules_leave_out_what_they_say() {
 // --- mount points ---
 
 /// A mount that ends with the test.
-pub struct Mounted(PathBuf);
+struct Mounted(PathBuf);
 
 impl Mounted {
-    pub fn new(at: &Path, args: &[&str]) -> Option<Self> {
+    fn new(at: &Path, args: &[&str]) -> Option<Self> {
         let done = Command::new("mount").args(args).arg(at).output().ok()?;
         done.status.success().then(|| Self(at.to_path_buf()))
     }

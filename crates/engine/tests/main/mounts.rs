@@ -2,6 +2,7 @@
 //! they are gone all goes on.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use linksnap_engine::stages::retire::Fate;
 use linksnap_engine::verbs::backup::Scaffold;
@@ -11,7 +12,7 @@ use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::tree::TreeBuilder;
 use linksnap_testkit::{skip, skip_unless};
 
-use crate::faults::{Mounted, whole_chain};
+use crate::faults::whole_chain;
 use crate::kill::plenty;
 use crate::kitchen::Kitchen;
 use crate::ledger::names_in;
@@ -44,44 +45,56 @@ fn scaffold(kitchen: &Kitchen) -> PathBuf {
     kitchen.workshop().join("retired").join(&names[0])
 }
 
-/// Something mounted with something precious in it.
+/// Something mounted with something precious in it. The mount goes where the tree goes that it is in.
 struct Precious {
-    at: PathBuf,
-    mounted: Option<Mounted>,
+    repository: PathBuf,
     untouched: Listing,
     _elsewhere: tempfile::TempDir,
 }
 
 impl Precious {
-    fn mount(what: What, at: &Path) -> Option<Self> {
+    fn mount(what: What, at: &Path, kitchen: &Kitchen) -> Option<Self> {
         let elsewhere = tempfile::tempdir().expect("a directory");
         let path = elsewhere.path().to_str().expect("text");
-        let mounted = match what {
-            What::Tmpfs => Mounted::new(at, &["-t", "tmpfs", "linksnap-test"])?,
-            What::Directory => Mounted::new(at, &["--bind", path])?,
+        let options = match what {
+            What::Tmpfs => ["-t", "tmpfs", "linksnap-test"].as_slice(),
+            What::Directory => &["--bind", path],
         };
+        let done = Command::new("mount").args(options).arg(at).output().ok()?;
+        if !done.status.success() {
+            return None;
+        }
         drop(
             TreeBuilder::new(at).file("precious", "p").file("0/0", "the content of 0").file("dir/file", "f"),
         );
         let untouched = Listing::read(at);
-        Some(Self { at: at.to_path_buf(), mounted: Some(mounted), untouched, _elsewhere: elsewhere })
+        Some(Self { repository: kitchen.repository.clone(), untouched, _elsewhere: elsewhere })
     }
 
-    /// Ends the mount, wherever it is by now, and looks first whether all is there.
-    fn end(mut self, kitchen: &Kitchen) {
-        let at = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
-        let repository = kitchen.repository.to_str().expect("text");
-        let at: Vec<&str> = at
-            .lines()
-            .filter_map(|line| line.split(' ').nth(4))
-            .filter(|at| at.starts_with(repository))
-            .collect();
-        let [at] = at[..] else { panic!("mounted at {at:?}, was {:?}", self.at) };
+    /// Ends the mount, and looks first whether all is there.
+    fn end(self) {
+        let [at] = &mounted_below(&self.repository)[..] else { panic!("not mounted once") };
         let after = Listing::read(Path::new(at));
         assert_eq!(self.untouched.diff(&after, Compare::UNTOUCHED), [""; 0], "at {at}");
-        let done = std::process::Command::new("umount").arg(at).status();
-        assert!(done.is_ok_and(|status| status.success()));
-        drop(self.mounted.take());
+    }
+}
+
+impl Drop for Precious {
+    fn drop(&mut self) {
+        unmount_below(&self.repository);
+    }
+}
+
+fn mounted_below(repository: &Path) -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    points.filter(|at| Path::new(at).starts_with(repository)).map(str::to_owned).collect()
+}
+
+/// Never panics: the test may be failing already.
+fn unmount_below(repository: &Path) {
+    for at in mounted_below(repository) {
+        drop(Command::new("umount").arg(at).output());
     }
 }
 
@@ -121,14 +134,14 @@ fn survives(place: fn(&Kitchen) -> PathBuf, expected: Scaffold) {
         let mut kitchen = steady();
         let at = place(&kitchen);
         let what_and_where = format!("{what:?} at {at:?}");
-        let Some(precious) = Precious::mount(what, &at) else {
+        let Some(precious) = Precious::mount(what, &at, &kitchen) else {
             return skip::announce("mounts", "mounting is not allowed here");
         };
         let (scaffold, mut said) = run(&mut kitchen, &what_and_where);
         assert_eq!(scaffold, expected, "{what_and_where}");
         said.extend(run(&mut kitchen, &what_and_where).1);
         assert!(said.iter().any(|said| said.contains("is mounted here")), "{what_and_where}: {said:?}");
-        precious.end(&kitchen);
+        precious.end();
         recovers(&mut kitchen, &what_and_where);
     }
 }
@@ -139,7 +152,7 @@ fn is_left_alone(place: fn(&Kitchen) -> PathBuf) {
         let mut kitchen = steady();
         let at = place(&kitchen);
         let what_and_where = format!("{what:?} at {at:?}");
-        let Some(precious) = Precious::mount(what, &at) else {
+        let Some(precious) = Precious::mount(what, &at, &kitchen) else {
             return skip::announce("mounts", "mounting is not allowed here");
         };
         let named = kitchen.named();
@@ -165,7 +178,7 @@ fn is_left_alone(place: fn(&Kitchen) -> PathBuf) {
         }
         drop(du::count(&kitchen.job(), ("a test", kitchen.options.now), &Silent));
         drop(kitchen.try_delete(&["oldest"], &Silent).map_err(|error| names_it(&error)));
-        precious.end(&kitchen);
+        precious.end();
         recovers(&mut kitchen, &what_and_where);
     }
 }
@@ -246,7 +259,7 @@ fn a_mount_in_a_snapshot_that_is_deleted_is_left_alone() {
     for what in [What::Tmpfs, What::Directory] {
         let mut kitchen = steady();
         let at = kitchen.in_snapshot(&kitchen.job_dir().join(&kitchen.named()[0])).join("many/0");
-        let Some(precious) = Precious::mount(what, &at) else {
+        let Some(precious) = Precious::mount(what, &at, &kitchen) else {
             return skip::announce("mounts", "mounting is not allowed here");
         };
         let summary = kitchen.try_delete(&["oldest"], &Silent).expect("deleted");
@@ -255,7 +268,7 @@ fn a_mount_in_a_snapshot_that_is_deleted_is_left_alone() {
         assert!(said[0].contains("many/0") && said[0].contains("stay in the trash"), "{said:?}");
         // A file under which something is mounted stands in the way as a directory does.
         kitchen.assert_sound();
-        precious.end(&kitchen);
+        precious.end();
         recovers(&mut kitchen, "deleted");
     }
 }
@@ -268,17 +281,14 @@ fn a_file_mounted_over_a_file_is_left_alone() {
     drop(TreeBuilder::new(elsewhere.path()).file("precious", "p"));
     let path = elsewhere.path().join("precious");
     let at = kitchen.in_snapshot(&scaffold(&kitchen)).join("many/0/0");
-    let mounted = Mounted::new(&at, &["--bind", path.to_str().expect("text")]);
-    skip_unless!(mounted.is_some(), "mounting is not allowed here");
+    let mounted = Command::new("mount").arg("--bind").args([&path, &at]).output();
+    skip_unless!(mounted.is_ok_and(|done| done.status.success()), "mounting is not allowed here");
     let (scaffold, said) = run(&mut kitchen, "a file");
     assert_eq!(scaffold, Scaffold::Empty);
     assert!(said.iter().any(|said| said.contains("is mounted here")), "{said:?}");
     run(&mut kitchen, "a file");
     assert_eq!(std::fs::read(&path).expect("still there"), b"p");
-    let table = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
-    let repository = kitchen.repository.to_str().expect("text");
-    let at = table.lines().filter_map(|line| line.split(' ').nth(4)).find(|at| at.starts_with(repository));
-    let done = std::process::Command::new("umount").arg(at.expect("still mounted")).status();
-    assert!(done.is_ok_and(|status| status.success()));
+    unmount_below(&kitchen.repository);
+    assert_eq!(mounted_below(&kitchen.repository), [""; 0]);
     recovers(&mut kitchen, "a file");
 }
