@@ -1,7 +1,7 @@
 //! Directories as file descriptors: every access to a tree starts from one of these.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -180,13 +180,10 @@ impl DirFd {
     /// Gives the owner of the sub-directory `name` all rights to it. It need not be open to him; a symbolic link is not
     /// followed.
     pub fn unlock_entry(&self, name: &[u8]) -> Result<(), Fault> {
-        use std::os::fd::AsRawFd;
         let op = "set the mode of";
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).op(op)?;
-        // An O_PATH descriptor cannot be changed itself; its name under /proc leads to the very inode.
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        rustix::fs::chmodat(rustix::fs::CWD, path, Mode::RWXU, AtFlags::empty()).op(op)
+        rustix::fs::chmodat(rustix::fs::CWD, magic_link(&fd), Mode::RWXU, AtFlags::empty()).op(op)
     }
 
     /// The text of the symbolic link `name`.
@@ -287,6 +284,12 @@ fn steps(path: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = &rest[cut + 1..];
         Some(step)
     })
+}
+
+/// A path that leads to the very inode of an open descriptor, of a symbolic link to the link itself: for what an
+/// `O_PATH` descriptor cannot be asked (`symlink(7)`, magic links).
+pub(crate) fn magic_link(fd: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }
 
 /// The bytes of a path, as the kernel sees them.

@@ -117,10 +117,19 @@ impl Filesystem {
     }
 
     /// Does renaming become durable only with `syncfs`, not with `fsync` of the directories?
-    #[must_use]
-    pub fn renames_need_full_sync(&self) -> bool {
+    fn renames_need_full_sync(&self) -> bool {
         self.name() == "btrfs"
     }
+}
+
+/// Makes renames between two directories durable: `fsync(2)` of both, and where that does not promise it (btrfs) the
+/// whole filesystem.
+pub fn sync_renames(from: &DirFd, to: &DirFd) -> Result<(), Fault> {
+    if Filesystem::of(to)?.renames_need_full_sync() {
+        return to.sync_filesystem();
+    }
+    to.sync()?;
+    from.sync()
 }
 
 /// What trying things out in a directory has shown.

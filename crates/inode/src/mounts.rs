@@ -1,17 +1,15 @@
 //! Where filesystems are mounted, as this process sees it.
 
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::dir::DirFd;
+use crate::dir::{DirFd, magic_link};
 
 /// The mount points below a directory (itself left out), as absolute paths; none where `/proc` does not tell
 /// (`proc_pid_mountinfo(5)`).
 #[must_use]
 pub fn below(dir: &DirFd) -> Vec<Vec<u8>> {
-    use std::os::fd::AsFd;
-    let fd = format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd());
-    let (Ok(path), Ok(table)) = (std::fs::read_link(fd), std::fs::read("/proc/self/mountinfo")) else {
+    let (Ok(path), Ok(table)) = (std::fs::read_link(magic_link(dir)), std::fs::read("/proc/self/mountinfo"))
+    else {
         return Vec::new();
     };
     let mut prefix = path.into_os_string().into_vec();

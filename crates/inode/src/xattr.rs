@@ -1,8 +1,8 @@
 //! Extended attributes, with ACLs, capabilities and security labels among them (`xattr(7)`).
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
-use crate::dir::DirFd;
+use crate::dir::{DirFd, magic_link};
 use crate::fault::{Errno, Fault, Op};
 
 /// All extended attributes of an inode, sorted by name.
@@ -73,9 +73,7 @@ impl Xattrs {
     /// Reads all attributes of the entry `name` without opening or following it.
     pub fn read_entry(dir: &DirFd, name: &[u8]) -> Result<Self, Fault> {
         let fd = dir.open_path(name)?;
-        // An O_PATH descriptor cannot be asked itself; its name under /proc leads to the very inode, of a
-        // symbolic link to the link (`symlink(7)`, magic links).
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let path = magic_link(&fd);
         Self::gather(
             |buffer| rustix::fs::listxattr(&path, buffer),
             |name, buffer| rustix::fs::getxattr(&path, name, buffer),
@@ -97,7 +95,7 @@ impl Xattrs {
     /// Gives these attributes to a new entry `name` that has none.
     pub fn write_entry(&self, dir: &DirFd, name: &[u8]) -> Result<(), Fault> {
         let fd = dir.open_path(name)?;
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let path = magic_link(&fd);
         self.write_missing(&Self::default(), |name, value| {
             rustix::fs::setxattr(&path, name, value, rustix::fs::XattrFlags::empty())
         })

@@ -7,7 +7,7 @@
 //! 4. `latest` is swapped, and the catalog says `published`.
 
 use linksnap_catalog::{CatalogError, PathProblem, SnapshotId, Totals, Writer};
-use linksnap_inode::filesystem::Filesystem;
+use linksnap_inode::filesystem;
 use linksnap_inode::{DirFd, Errno, Fault, FsError};
 
 use crate::job::Job;
@@ -105,7 +105,7 @@ pub fn finish_renamed(
 ) -> Result<(), PublishError> {
     monitor.reached(Phase::SyncRename);
     // A failure here is not taken back: the name stands, and the next run finishes what is left.
-    sync_rename(job).map_err(|fault| fault.at(job.path()))?;
+    filesystem::sync_renames(job.workshop(), job.dir()).map_err(|fault| fault.at(job.path()))?;
     monitor.reached(Phase::Latest);
     point_latest(job, name.as_str().as_bytes()).map_err(|fault| fault.at(job.path().join("latest")))?;
     monitor.reached(Phase::Publish);
@@ -128,15 +128,6 @@ fn rename(job: &Job, name: &SnapshotName) -> Result<(), Fault> {
 
 fn sync_all(job: &Job, sync: &DirFd) -> Result<(), PublishError> {
     sync.sync_filesystem().map_err(|fault| PublishError::Sync(fault.at(job.path())))
-}
-
-fn sync_rename(job: &Job) -> Result<(), Fault> {
-    // On btrfs, fsync of a directory does not promise a rename between two of them.
-    if Filesystem::of(job.dir())?.renames_need_full_sync() {
-        return job.dir().sync_filesystem();
-    }
-    job.dir().sync()?;
-    job.workshop().sync()
 }
 
 /// Swaps `latest`, and syncs that.

@@ -16,7 +16,7 @@
 use std::path::Path;
 
 use linksnap_catalog::{CatalogError, Freed, Snapshot, SnapshotId, State, Writer};
-use linksnap_inode::filesystem::Filesystem;
+use linksnap_inode::filesystem;
 use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind, Name, Names, mounts};
 
 use crate::job::{Job, JobError};
@@ -87,7 +87,7 @@ pub fn retire(
         scaffold = scaffold.filter(|own| own.0 > other.0).or(Some(other));
     }
     monitor.reached(Phase::SyncRetired);
-    sync(job, &trash).map_err(|fault| fault.at(job.path()))?;
+    filesystem::sync_renames(job.dir(), &trash).map_err(|fault| fault.at(job.path()))?;
     monitor.reached(Phase::Forget);
     let ids: Vec<SnapshotId> = doomed.iter().map(|one| one.id).collect();
     let freed = delete(job, writer, &ids, now, &trash)?;
@@ -133,7 +133,7 @@ pub fn finish(job: &Job, writer: &mut Writer, now: i64) -> Result<(), RetireErro
         if !ids.is_empty() {
             // It may hold what goes, and nothing of it has been released.
             drop_scaffold(job)?;
-            sync(job, &trash).map_err(|fault| fault.at(job.path()))?;
+            filesystem::sync_renames(job.dir(), &trash).map_err(|fault| fault.at(job.path()))?;
             delete(job, writer, &ids, now, &trash)?;
         }
     }
@@ -382,14 +382,6 @@ fn open_retired(job: &Job) -> Result<Option<DirFd>, FsError> {
         }
         Err(fault) => Err(fault.at(retired_path(job))),
     }
-}
-
-fn sync(job: &Job, trash: &DirFd) -> Result<(), Fault> {
-    if Filesystem::of(job.dir())?.renames_need_full_sync() {
-        return job.dir().sync_filesystem();
-    }
-    trash.sync()?;
-    job.dir().sync()
 }
 
 fn trash_path(job: &Job) -> std::path::PathBuf {
