@@ -71,23 +71,9 @@ impl End {
     pub fn seconds(&self, now: i64, zone: &TimeZone) -> i64 {
         match self {
             Self::At(moment) => moment.seconds(zone),
-            Self::After(period) => after(period, now, zone),
+            Self::After(period) => period.after(now, zone),
         }
     }
-}
-
-/// The first moment at which `now` lies that long back: the end of what the rule `within` keeps of a snapshot made now.
-pub fn after(period: &Period, now: i64, zone: &TimeZone) -> i64 {
-    let (mut low, mut high) = (now, Timestamp::MAX.as_second());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if period.before(middle, zone) >= now {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    low
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+use linksnap_engine::report::Bytes;
 
 /// Reads `8GiB`, `1.5 TiB`, `500M`, `4096`. K, M, G, T, P alone and with `iB` are powers of 1024, with `B` of 1000.
 pub fn parse(text: &str) -> Result<u64, String> {
@@ -41,18 +41,7 @@ fn factor(unit: &str) -> Option<u64> {
 
 /// `512 B`, `3.2 MiB`: three digits or so, powers of 1024.
 pub fn bytes(count: u64) -> String {
-    if count < 1024 {
-        return format!("{count} B");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
-    let mut amount = count as f64 / 1024.0;
-    let mut unit = 0;
-    // 1023.95 would be shown as 1024.0.
-    while amount >= 1023.95 && unit + 1 < UNITS.len() {
-        amount /= 1024.0;
-        unit += 1;
-    }
-    format!("{amount:.1} {}", UNITS[unit])
+    Bytes(count).to_string()
 }
 
 /// `48,211`.

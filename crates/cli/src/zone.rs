@@ -10,9 +10,10 @@ pub fn system() -> TimeZone {
 /// Reads a name like `Europe/Berlin`.
 pub fn parse(text: &str) -> Result<TimeZone, String> {
     TimeZone::get(text).map_err(|_| {
-        "no time zone that this system knows: write it like Europe/Berlin or UTC (if that is right, is tzdata \
-         installed?)"
-            .to_owned()
+        format!(
+            "{text:?} is no time zone that this system knows: write it like \"Europe/Berlin\" or \"UTC\" (if that \
+             is right, is tzdata installed?)"
+        )
     })
 }
 

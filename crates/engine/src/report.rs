@@ -114,6 +114,28 @@ impl Problems {
     }
 }
 
+/// A number of bytes as people read it: `512 B`, `3.2 MiB`; powers of 1024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 < 1024 {
+            return write!(f, "{} B", self.0);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+        let mut amount = self.0 as f64 / 1024.0;
+        let mut unit = 0;
+        // 1023.95 would be shown as 1024.0.
+        while amount >= 1023.95 && unit + 1 < UNITS.len() {
+            amount /= 1024.0;
+            unit += 1;
+        }
+        write!(f, "{amount:.1} {}", UNITS[unit])
+    }
+}
+
 /// Classes of failure: each has an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {

@@ -12,7 +12,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use toml::Spanned;
 
 use crate::config::keep::{Keep, Text};
-use crate::{size, thoroughness};
+use crate::{size, thoroughness, zone};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -55,12 +55,7 @@ impl FromStr for Zone {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        TimeZone::get(text).map(Self).map_err(|_| {
-            format!(
-                "{text:?} is no time zone that this system knows: write it like \"Europe/Berlin\" or \"UTC\" \
-                 (if that is right, is tzdata installed?)"
-            )
-        })
+        zone::parse(text).map(Self)
     }
 }
 

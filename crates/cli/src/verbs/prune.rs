@@ -8,7 +8,6 @@ use linksnap_engine::verbs::prune::{self as engine, PruneOptions, PruneSummary};
 use crate::args::{Global, PruneArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::moment;
 use crate::output::Output;
 use crate::progress::Watcher;
 use crate::retention::{self, Keeping, Subject};
@@ -37,7 +36,7 @@ fn until(args: &PruneArgs, keeping: &Keeping, now: i64) -> Result<Option<i64>, F
     let zone = &keeping.zone;
     let until = match (&args.at, &args.simulate) {
         (Some(at), _) => at.seconds(zone),
-        (None, Some(span)) => moment::after(span, now, zone),
+        (None, Some(span)) => span.after(now, zone),
         (None, None) => return Ok(None),
     };
     if until < now {

@@ -39,6 +39,22 @@ impl Period {
         let time = Timestamp::from_second(time).unwrap_or(end).to_zoned(zone.clone());
         time.saturating_sub(self.amounts.span()).timestamp().as_second()
     }
+
+    /// The first moment at which `time` lies so long back, both in seconds since 1970: the end of what a rule `within`
+    /// keeps of a snapshot made then. Adding the span is not its inverse: a month before 30 and 31 March is 28 February.
+    #[must_use]
+    pub fn after(&self, time: i64, zone: &TimeZone) -> i64 {
+        let (mut low, mut high) = (time, Timestamp::MAX.as_second());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.before(middle, zone) >= time {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
 }
 
 impl Amounts {

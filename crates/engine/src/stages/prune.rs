@@ -89,7 +89,7 @@ pub fn decide(
             }
         }
         let held = accounts.as_ref().map(|accounts| accounts.freed_by(doomed)).unwrap_or_default();
-        retain::Freed { bytes: held.block_bytes, inodes: held.inodes }
+        Freed { bytes: held.block_bytes, inodes: held.inodes }
     };
     let room = room_of(job.dir()).map_err(|fault| JobError::from(fault.at(job.path())))?;
     let shortfall = retain::make_room(&mut retained, &retention.headroom, room, &mut frees);

@@ -21,7 +21,7 @@ use crate::report::Class;
 
 pub use clock::{Clock, Hold};
 pub use reason::{Cause, Place, Quality, Reason};
-pub use room::{Freed, Room, Shortfall, make_room};
+pub use room::{Room, Shortfall, make_room};
 pub use simulate::{Gone, MOST_STEPS, Origin, Remaining, Simulation, SimulationError, simulate};
 
 use candidate::{Candidate, sorted};

@@ -1,8 +1,9 @@
 //! Room: what goes beyond the rules when the filesystem is too full.
 
-use linksnap_catalog::SnapshotId;
+use linksnap_catalog::{Freed, SnapshotId};
 
 use crate::policy::{Headroom, Share};
+use crate::report::Bytes;
 use crate::stages::retain::{Cause, Retained, Verdict};
 
 /// What the filesystem has.
@@ -16,15 +17,6 @@ pub struct Room {
     pub free_inodes: u64,
     /// All inodes; 0 on filesystems that make them as needed.
     pub total_inodes: u64,
-}
-
-/// What goes with a set of snapshots.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Freed {
-    /// Bytes.
-    pub bytes: u64,
-    /// Inodes.
-    pub inodes: u64,
 }
 
 /// There is less room than is wanted, and nothing more may go.
@@ -48,9 +40,9 @@ pub struct Shortfall {
 impl Shortfall {
     fn missing(&self) -> String {
         match (self.missing_bytes, self.missing_inodes) {
-            (bytes, 0) => format!("{bytes} bytes are missing"),
+            (bytes, 0) => format!("{} are missing", Bytes(bytes)),
             (0, inodes) => format!("{inodes} inodes are missing"),
-            (bytes, inodes) => format!("{bytes} bytes and {inodes} inodes are missing"),
+            (bytes, inodes) => format!("{} and {inodes} inodes are missing", Bytes(bytes)),
         }
     }
 

@@ -1,14 +1,14 @@
 //! What holds for every history and every policy.
 
 use jiff::tz::TimeZone;
-use linksnap_catalog::{Snapshot, SnapshotId};
+use linksnap_catalog::{Freed, Snapshot, SnapshotId};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::{Index, select};
 
 use super::{berlin, snapshot, time};
 use crate::policy::{Bucket, Count, Headroom, Policy, Rule, Share};
-use crate::stages::retain::{Clock, Decision, Freed, Retained, Room, make_room, retain};
+use crate::stages::retain::{Clock, Decision, Retained, Room, make_room, retain};
 
 /// After every history.
 const NOW: i64 = 2_100_000_000;

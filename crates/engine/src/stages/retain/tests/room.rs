@@ -1,11 +1,11 @@
 //! Room: what goes beyond the rules, and where that ends.
 
 use jiff::tz::TimeZone;
-use linksnap_catalog::{Snapshot, SnapshotId};
+use linksnap_catalog::{Freed, Snapshot, SnapshotId};
 
 use super::{good, policy};
 use crate::policy::{Headroom, Share};
-use crate::stages::retain::{Clock, Freed, Retained, Room, Shortfall, make_room, retain};
+use crate::stages::retain::{Clock, Retained, Room, Shortfall, make_room, retain};
 
 /// Ten snapshots, one a day.
 fn ten() -> Vec<Snapshot> {
@@ -105,7 +105,7 @@ fn never_fewer_than_the_minimum_are_left() {
     assert_eq!(retained.kept().count(), 7);
     assert_eq!(
         shortfall.to_string(),
-        "not enough room is free: 820 bytes are missing; no more snapshots may be dropped (7 are left, at least \
+        "not enough room is free: 820 B are missing; no more snapshots may be dropped (7 are left, at least \
          7 must be, and pinned, newest and newest good ones stay)"
     );
     let mut few = retain(&ten()[..2], &policy(""), i64::MAX, &TimeZone::UTC, Clock::Doubt).unwrap();
