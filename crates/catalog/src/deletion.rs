@@ -92,25 +92,33 @@ impl Writer {
         (before, after): (i64, Option<i64>),
     ) -> Result<Freed, CatalogError> {
         let end = after.unwrap_or(CURRENT);
+        let freed = self.held_only_between(before, end)?;
         self.execute(&note("?3", ONLY_BETWEEN), (before, end, doomed.0))?;
         self.execute(&format!("DELETE FROM version WHERE {ONLY_BETWEEN}"), (before, end))?;
         if after.is_none() {
             self.forget_fingerprints()?;
             self.execute("UPDATE version SET last = ?2 WHERE last > ?1 AND last < ?2", (before, CURRENT))?;
         }
-        // An inode with several names is free when the last of them is gone.
+        Ok(freed)
+    }
+
+    /// What goes with the versions between two snapshots: an inode with several names if all of them go.
+    fn held_only_between(&self, before: i64, end: i64) -> Result<Freed, CatalogError> {
+        let leaf = format!(
+            "SELECT iif(kind = 'f', size - holes, 0) AS bytes, inode FROM version \
+             WHERE {ONLY_BETWEEN} AND kind <> 'd' AND inode <> 0"
+        );
+        let sql = format!(
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM ( \
+             SELECT bytes FROM ({leaf} AND source_links <= 1) \
+             UNION ALL \
+             SELECT bytes FROM (SELECT DISTINCT inode, bytes FROM ({leaf} AND source_links > 1)) AS going \
+             WHERE NOT EXISTS (SELECT 1 FROM version INDEXED BY version_grouped \
+                               WHERE version.inode = going.inode AND source_links > 1 AND NOT ({ONLY_BETWEEN})))"
+        );
         let (inodes, bytes): (i64, i64) = self
             .connection
-            .query_row(
-                "SELECT count(*), coalesce(sum(bytes), 0) FROM ( \
-                 SELECT inode, bytes FROM gone WHERE batch = ?1 AND kind <> 'd' AND inode <> 0 AND links <= 1 \
-                 UNION ALL \
-                 SELECT DISTINCT inode, bytes FROM gone WHERE batch = ?1 AND kind <> 'd' AND inode <> 0 AND links > 1 \
-                 AND NOT EXISTS (SELECT 1 FROM version INDEXED BY version_grouped \
-                                 WHERE version.inode = gone.inode AND source_links > 1))",
-                [doomed.0],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
+            .query_row(&sql, (before, end), |row| Ok((row.get(0)?, row.get(1)?)))
             .doing("add up what goes")?;
         Ok(Freed { inodes: inodes.cast_unsigned(), bytes: bytes.cast_unsigned() })
     }
