@@ -235,6 +235,14 @@ impl Job {
         self.catalog()?.published().map_err(|source| self.catalog_error(source))
     }
 
+    /// Does this tree bear the name of a snapshot? Whoever deletes one takes its name away before all else.
+    #[must_use]
+    pub fn bears_name(&self, tree: &DirFd, name: &str) -> bool {
+        let own = tree.stat().map(|stat| stat.identity());
+        let named = self.dir.stat_entry(name.as_bytes()).map(|stat| stat.identity());
+        matches!((own, named), (Ok(own), Ok(named)) if own == named)
+    }
+
     /// The snapshot that is meant.
     pub fn select(&self, selector: &Selector) -> Result<Snapshot, JobError> {
         let mut snapshots = self.snapshots()?;

@@ -2,8 +2,9 @@
 
 use linksnap_catalog::{Snapshot, Writer};
 
-use crate::job::Job;
+use crate::job::{Job, JobError};
 use crate::monitor::Silent;
+use crate::snapshot::SelectError;
 use crate::stages::begin::{self, BeginError};
 
 /// What is done to the pins of snapshots.
@@ -20,7 +21,7 @@ pub enum Pin {
     Clear,
 }
 
-/// Pins or unpins snapshots. `now` is in seconds since 1970; `holder` is for others to read.
+/// Pins or unpins snapshots: all, or if one of them is gone none. `now` is in seconds since 1970; `holder` is for others to read.
 pub fn pin(
     job: &Job,
     snapshots: &[Snapshot],
@@ -28,6 +29,14 @@ pub fn pin(
     (holder, now): (&str, i64),
 ) -> Result<(), BeginError> {
     let mut begun = begin::begin(job, holder, now, &Silent)?;
+    // As they are now that nobody else can change them.
+    let published = job.snapshots()?;
+    let is_there =
+        |one: &Snapshot| published.iter().any(|other| (other.id, &other.name) == (one.id, &one.name));
+    if let Some(gone) = snapshots.iter().find(|one| !is_there(one)) {
+        let wanted = format!("{} (it was deleted meanwhile)", gone.name);
+        return Err(JobError::from(SelectError::NotFound { wanted }).into());
+    }
     let mut all = || -> Result<(), linksnap_catalog::CatalogError> {
         begun.writer.begin()?;
         snapshots.iter().try_for_each(|one| set(&mut begun.writer, one, pin))?;

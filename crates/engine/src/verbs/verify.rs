@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use linksnap_catalog::{CatalogError, DirId, Reader, Row, Rows, Snapshot, SnapshotId, Version};
 use linksnap_inode::content::{self, Buffer, Shape};
@@ -176,6 +176,15 @@ struct Tree<'a> {
     root: &'a DirFd,
     snapshot: &'a Snapshot,
     newer: Option<SnapshotId>,
+    /// It was deleted meanwhile: what is missing in it is no damage.
+    gone: AtomicBool,
+}
+
+impl Tree<'_> {
+    /// Does the snapshot still bear its name? If not, its tree and its rows may have been emptied under the reader.
+    fn is_still_there(&self, job: &Job) -> bool {
+        job.bears_name(self.root, &self.snapshot.name)
+    }
 }
 
 type Task = (Vec<u8>, Version);
@@ -186,21 +195,20 @@ impl Check<'_> {
         let root = match self.job.dir().open_dir(snapshot.name.as_bytes()) {
             Ok(root) => root,
             Err(fault) if fault.is(Errno::NOENT) => {
-                let path = linksnap_inode::dir::path_bytes(&self.job.path().join(&snapshot.name)).to_vec();
-                let message = "somebody removed this snapshot".to_owned();
-                self.problems.add(self.monitor, Problem { kind: ProblemKind::Notice, path, message });
+                self.report(snapshot, b"", ProblemKind::Notice, "somebody removed this snapshot");
                 return Ok(false);
             }
             Err(fault) => {
-                self.damage(snapshot, b"", &format!("the snapshot cannot be opened: {fault}"));
+                let what = format!("the snapshot cannot be opened: {fault}");
+                self.report(snapshot, b"", ProblemKind::Damage, &what);
                 return Ok(false);
             }
         };
-        let tree = Tree { root: &root, snapshot, newer };
+        let tree = Tree { root: &root, snapshot, newer, gone: AtomicBool::new(false) };
         let reader = self.job.catalog().map_err(Stop::Job)?;
         let rows = reader.as_of(DirId(0), snapshot.id)?;
         let Some(row) = rows.find(b"") else {
-            self.damage(snapshot, b"", "the catalog knows nothing of this snapshot");
+            self.damage(&tree, b"", "the catalog knows nothing of this snapshot");
             return Ok(false);
         };
         let first: Task = (Vec::new(), row.version.clone());
@@ -208,9 +216,14 @@ impl Check<'_> {
             threads,
             first,
             || Ok((self.job.catalog().map_err(Stop::Job)?, Buffer::default())),
-            |(reader, buffer), task, queue| self.directory(&tree, reader, buffer, task, queue),
+            |(reader, buffer), task, queue| {
+                if tree.gone.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                self.directory(&tree, reader, buffer, task, queue)
+            },
         )?;
-        Ok(true)
+        Ok(!tree.gone.into_inner())
     }
 
     fn directory(
@@ -231,7 +244,7 @@ impl Check<'_> {
         let (dir, names) = match opened {
             Ok(opened) => opened,
             Err(fault) => {
-                self.damage(tree.snapshot, &path, &fault.to_string());
+                self.damage(tree, &path, &fault.to_string());
                 return Ok(());
             }
         };
@@ -272,13 +285,13 @@ impl Check<'_> {
         let mut sound = Vec::with_capacity(rows.len());
         let extra = |name: Name<'_>| {
             let path = path::join(path, name.bytes);
-            self.damage(tree.snapshot, &path, "it does not belong to the snapshot");
+            self.damage(tree, &path, "it does not belong to the snapshot");
         };
         for row in rows.iter() {
             while let Some(name) = there.next_if(|name| name.bytes < row.name) {
                 extra(name);
             }
-            let damage = |what: &str| self.damage(tree.snapshot, &path::join(path, row.name), what);
+            let damage = |what: &str| self.damage(tree, &path::join(path, row.name), what);
             match there.next_if(|name| name.bytes == row.name) {
                 None => damage("it is missing"),
                 Some(found) if found.kind.is_some_and(|kind| kind != row.version.kind) => {
@@ -311,16 +324,16 @@ impl Check<'_> {
         let read = dir.stat().and_then(|stat| Ok((Attributes::from(&stat), Xattrs::read(dir)?)));
         match read {
             Ok((is, found)) => {
-                self.compare(tree.snapshot, path, version, (&is, &found), &xattrs);
+                self.compare(tree, path, version, (&is, &found), &xattrs);
             }
-            Err(fault) => self.damage(tree.snapshot, path, &fault.to_string()),
+            Err(fault) => self.damage(tree, path, &fault.to_string()),
         }
         Ok(())
     }
 
     fn compare(
         &self,
-        snapshot: &Snapshot,
+        tree: &Tree<'_>,
         path: &[u8],
         version: &Version,
         (is, xattrs): (&Attributes, &Xattrs),
@@ -328,10 +341,10 @@ impl Check<'_> {
     ) {
         let should = Attributes::from(version);
         if let Some(what) = validate::difference(version.kind, is, &should) {
-            self.damage(snapshot, path, &what);
+            self.damage(tree, path, &what);
         }
         if xattrs != wanted && !version.partial {
-            self.damage(snapshot, path, "its extended attributes are not what they were");
+            self.damage(tree, path, "its extended attributes are not what they were");
         }
     }
 
@@ -354,15 +367,15 @@ impl Check<'_> {
         match self.look(dir, row, buffer) {
             Ok(found) => {
                 let read = (&found.attributes, &found.xattrs);
-                self.compare(tree.snapshot, &whole, version, read, &wanted);
+                self.compare(tree, &whole, version, read, &wanted);
                 if let Some(what) = found.differs {
-                    self.damage(tree.snapshot, &whole, what);
+                    self.damage(tree, &whole, what);
                 }
                 Ok(())
             }
             Err(STOPPED) => Err(Stop::Interrupted),
             Err(fault) => {
-                self.damage(tree.snapshot, &whole, &fault.to_string());
+                self.damage(tree, &whole, &fault.to_string());
                 Ok(())
             }
         }
@@ -401,16 +414,20 @@ impl Check<'_> {
         if self.monitor.wish() == Wish::Stop { Err(STOPPED) } else { Ok(()) }
     }
 
-    fn damage(&self, snapshot: &Snapshot, path: &[u8], what: &str) {
+    /// Reports damage; whoever deletes a snapshot renames it first, and what is found after that is none.
+    fn damage(&self, tree: &Tree<'_>, path: &[u8], what: &str) {
+        if tree.is_still_there(self.job) {
+            self.report(tree.snapshot, path, ProblemKind::Damage, what);
+        } else if !tree.gone.swap(true, Ordering::Relaxed) {
+            let what = "this snapshot was deleted while it was being verified";
+            self.report(tree.snapshot, b"", ProblemKind::Notice, what);
+        }
+    }
+
+    fn report(&self, snapshot: &Snapshot, path: &[u8], kind: ProblemKind, what: &str) {
         let place = path::under(&self.job.path().join(&snapshot.name), path);
-        self.problems.add(
-            self.monitor,
-            Problem {
-                kind: ProblemKind::Damage,
-                path: linksnap_inode::dir::path_bytes(&place).to_vec(),
-                message: what.to_owned(),
-            },
-        );
+        let path = linksnap_inode::dir::path_bytes(&place).to_vec();
+        self.problems.add(self.monitor, Problem { kind, path, message: what.to_owned() });
     }
 }
 

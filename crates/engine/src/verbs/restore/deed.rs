@@ -76,10 +76,7 @@ impl<'a> Deed<'a> {
 
     /// Does the snapshot still bear its name? If not, its tree may have been emptied under the reader.
     pub fn is_still_there(&self) -> bool {
-        let name = self.snapshot.name.as_bytes();
-        let own = self.root.stat().map(|stat| stat.identity());
-        let named = self.job.dir().stat_entry(name).map(|stat| stat.identity());
-        matches!((own, named), (Ok(own), Ok(named)) if own == named)
+        self.job.bears_name(&self.root, &self.snapshot.name)
     }
 
     pub fn run(&self) -> Result<RestoreSummary, RestoreError> {
