@@ -43,16 +43,6 @@ impl CatalogError {
         };
         matches!(code, Some(CannotOpen | DiskFull | SystemIoFailure))
     }
-
-    /// Is there no room on the disk?
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        let code = match self {
-            Self::Sql { source, .. } => source.sqlite_error_code(),
-            _ => None,
-        };
-        code == Some(rusqlite::ErrorCode::DiskFull)
-    }
 }
 
 /// Says what was being done when SQLite failed.

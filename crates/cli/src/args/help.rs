@@ -88,7 +88,8 @@ SPAN is written like 2d, 36h or 1y 6mo: y(ears), mo or m (months), w(eeks), d(ay
 its end, a date and time like 2026-04-08T02:00 in the time zone, or one with its own zone like 2026-04-08T02:00Z.
 
 Dropped snapshots are out of the history at once; then what only they held is deleted. That can be interrupted: the \
-next run or prune goes on with it.
+next run or prune goes on with it. One that cannot be moved (something is mounted on it, or it is immutable) stays, and \
+the exit code is 3.
 
 Examples:
   linksnap prune -n                   what would become of each snapshot, and why

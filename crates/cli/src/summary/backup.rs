@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use linksnap_engine::SnapshotName;
-use linksnap_engine::stages::retain::Retained;
+use linksnap_engine::stages::prune::Plan;
 use linksnap_engine::stages::run::Counts;
 use linksnap_engine::verbs::backup::{BackupSummary, Scaffold};
 use serde::Serialize;
@@ -55,7 +55,7 @@ impl Backed<'_> {
             return Vec::new();
         };
         let retained = &pruned.plan.retained;
-        let dropped: Vec<&str> = names(retained).collect();
+        let dropped: Vec<&str> = names(&pruned.plan).collect();
         let mut lines = Vec::new();
         if !dropped.is_empty() {
             lines.push(format!(
@@ -225,7 +225,7 @@ impl<'a> Line<'a> {
             source_bytes: counts.source_bytes,
             problems: summary.problems.problems,
             warnings: summary.problems.warnings,
-            pruned: pruned.iter().flat_map(|pruned| names(&pruned.plan.retained)).collect(),
+            pruned: pruned.iter().flat_map(|pruned| names(&pruned.plan)).collect(),
             freed_bytes: freed.bytes,
             freed_inodes: freed.inodes,
             elapsed_seconds: elapsed.as_secs_f64(),
@@ -234,8 +234,8 @@ impl<'a> Line<'a> {
 }
 
 /// What goes.
-fn names(retained: &Retained) -> impl Iterator<Item = &str> {
-    retained.dropped().map(|decision| decision.name.as_str())
+fn names(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.dropped().map(|decision| decision.name.as_str())
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Pruned<'_> {
     }
 
     fn dropped(&self) -> impl Iterator<Item = &Decision> {
-        self.summary.plan.retained.dropped()
+        self.summary.plan.dropped()
     }
 
     /// For programs.

@@ -107,24 +107,32 @@ impl Doomed {
         let options = DeleteOptions { now, holder: environment::holder("delete", now) };
         let summary = engine::delete(&self.job, &self.snapshots, &options, &watcher)?;
         watcher.end();
-        summary.notice.iter().for_each(|notice| output.problem(name, notice));
+        let stuck = summary.stuck.iter().map(|stuck| &stuck.problem);
+        stuck.chain(&summary.notice).for_each(|problem| output.problem(name, problem));
         if output.is_json() {
             output.json(&self.line(Some((&summary, watcher.elapsed().as_secs_f64()))));
         } else {
             output.report(format!(
                 "deleted {} of job {name} in {}: {} freed",
-                counted(self.snapshots.len() as u64, "snapshot", "snapshots"),
+                counted((self.snapshots.len() - summary.stuck.len()) as u64, "snapshot", "snapshots"),
                 size::duration(watcher.elapsed()),
                 size::held(summary.freed.bytes, summary.freed.inodes),
             ));
         }
         match signals::caught() {
-            None => Ok(Exit::Done),
+            None if summary.stuck.is_empty() => Ok(Exit::Done),
+            None => Ok(Exit::Problems),
             Some(signal) => {
                 output.remark("interrupted; what is left in the trash is deleted by the next run or prune");
                 Ok(Exit::Interrupted(signal))
             }
         }
+    }
+
+    fn names(&self, done: Option<&DeleteSummary>) -> Vec<&str> {
+        let is_stuck =
+            |name: &str| done.is_some_and(|done| done.stuck.iter().any(|stuck| stuck.name == name));
+        self.snapshots.iter().map(|one| one.name.as_str()).filter(|name| !is_stuck(name)).collect()
     }
 
     fn line(&self, done: Option<(&DeleteSummary, f64)>) -> Line<'_> {
@@ -134,7 +142,7 @@ impl Doomed {
             r#type: "summary",
             job: self.job.name().as_str(),
             dry_run: done.is_none(),
-            deleted: self.snapshots.iter().map(|one| one.name.as_str()).collect(),
+            deleted: self.names(done.map(|(summary, _)| summary)),
             latest: self.latest.as_deref(),
             freed_bytes,
             freed_inodes,

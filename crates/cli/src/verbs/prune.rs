@@ -71,7 +71,8 @@ fn one(subject: &Subject, args: &PruneArgs, now: i64, output: &Output) -> Result
         }
     };
     watcher.end();
-    summary.notice.iter().for_each(|notice| output.problem(job.name().as_str(), notice));
+    let stuck = summary.plan.stuck.iter().map(|stuck| &stuck.problem);
+    stuck.chain(&summary.notice).for_each(|problem| output.problem(job.name().as_str(), problem));
     let elapsed = watcher.elapsed();
     let pruned =
         Pruned { job: job.name().as_str(), keeping, dry_run: args.dry_run, summary: &summary, elapsed };
@@ -103,6 +104,7 @@ fn end(job: &Job, summary: &PruneSummary, args: &PruneArgs, output: &Output) -> 
                 None => failure,
             })
         }
-        None => Ok(Exit::Done),
+        None if summary.plan.stuck.is_empty() => Ok(Exit::Done),
+        None => Ok(Exit::Problems),
     }
 }

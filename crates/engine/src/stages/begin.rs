@@ -1,7 +1,7 @@
 //! Begin: what every writing command does first: it takes the job's lock, opens the catalog, and finishes what an
 //! earlier command had left.
 
-use linksnap_catalog::{CatalogError, Writer};
+use linksnap_catalog::{CatalogError, State, Writer};
 use linksnap_inode::lock::Lock;
 use linksnap_inode::{DirFd, Errno, limits};
 
@@ -77,6 +77,8 @@ pub fn begin(job: &Job, holder: &str, now: i64, monitor: &dyn Monitor) -> Result
     monitor.reached(Phase::Recover);
     let failed = |source| BeginError::Recover { job: job.name().clone(), source };
     let mut recovered = recover::finish_staged(job, &mut writer, &sync, monitor).map_err(failed)?;
+    recovered.mounted = retire::drop_mounted(job).map_err(JobError::from)?;
+    drop_without_basis(job, &writer)?;
     recover::forget_without_staging(job, &mut writer).map_err(failed)?;
     retire::finish(job, &mut writer, now).map_err(|error| error.of(job))?;
     recovered.rebound = rebind::rebind(job, &mut writer).map_err(failed)?;
@@ -96,6 +98,18 @@ fn open_catalog(job: &Job) -> Result<Writer, CatalogError> {
         }
         failed => failed,
     }
+}
+
+/// If somebody has taken the newest snapshot away, inode numbers say nothing any more, for they are given out again:
+/// what was being built upon it, and the scaffold, are dropped.
+fn drop_without_basis(job: &Job, writer: &Writer) -> Result<(), JobError> {
+    let snapshots = writer.snapshots().map_err(|source| job.catalog_error(source))?;
+    let newest = snapshots.iter().rfind(|one| one.state == State::Published);
+    if newest.is_some_and(|newest| job.dir().open_dir(newest.name.as_bytes()).is_err()) {
+        recover::drop_staging(job).map_err(|fault| fault.at(job.workshop_path(layout::STAGING)))?;
+        retire::drop_scaffold(job)?;
+    }
+    Ok(())
 }
 
 /// Snapshots without a catalog: nothing could be linked to them, and they would be forgotten.

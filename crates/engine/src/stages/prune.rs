@@ -11,8 +11,8 @@ use crate::monitor::Monitor;
 use crate::policy::{Headroom, Policy};
 use crate::report::Class;
 use crate::stages::recover;
-use crate::stages::retain::{self, Clock, Refusal, Retained, Room, Shortfall};
-use crate::stages::retire::{self, Fate, RetireError};
+use crate::stages::retain::{self, Clock, Decision, Refusal, Retained, Room, Shortfall};
+use crate::stages::retire::{self, Fate, RetireError, Stuck};
 
 /// What is to be kept, and how it is decided.
 #[derive(Debug, Clone)]
@@ -34,6 +34,16 @@ pub struct Plan {
     pub retained: Retained,
     /// The room that is missing even so.
     pub shortfall: Option<Shortfall>,
+    /// Snapshots that are to go and cannot: known when that was tried.
+    pub stuck: Vec<Stuck>,
+}
+
+impl Plan {
+    /// What goes.
+    pub fn dropped(&self) -> impl Iterator<Item = &Decision> {
+        let is_stuck = |name: &str| self.stuck.iter().any(|stuck| stuck.name == name);
+        self.retained.dropped().filter(move |decision| !is_stuck(&decision.name))
+    }
 }
 
 /// Why retention did not do its deed.
@@ -95,7 +105,7 @@ pub fn decide(
     let shortfall = retain::make_room(&mut retained, &retention.headroom, room, &mut frees);
     match failed {
         Some(source) => Err(job.catalog_error(source).into()),
-        None => Ok(Plan { retained, shortfall }),
+        None => Ok(Plan { retained, shortfall, stuck: Vec::new() }),
     }
 }
 
@@ -128,11 +138,11 @@ fn room_of(dir: &DirFd) -> Result<Room, Fault> {
     Ok(Room { free_bytes, total_bytes, free_inodes, total_inodes })
 }
 
-/// Retires what the plan drops. The trash is not emptied.
+/// Retires what the plan drops, and notes in it what is stuck; says what the others free. The trash is not emptied.
 pub fn follow(
     job: &Job,
     writer: &mut Writer,
-    plan: &Plan,
+    plan: &mut Plan,
     fate: Fate,
     now: i64,
     monitor: &dyn Monitor,
@@ -140,5 +150,7 @@ pub fn follow(
     let mut doomed = writer.snapshots()?;
     let ids = plan.retained.dropped_ids();
     doomed.retain(|one| ids.contains(&one.id));
-    retire::retire(job, writer, &doomed, fate, now, monitor)
+    let retired = retire::retire(job, writer, &doomed, fate, now, monitor)?;
+    plan.stuck = retired.stuck;
+    Ok(retired.freed)
 }

@@ -17,6 +17,8 @@ pub struct Recovered {
     pub published: Option<String>,
     /// The name of a staged snapshot whose tree is nowhere: somebody removed it. Its rows are taken back.
     pub lost: Option<String>,
+    /// Where something is mounted in the trees that a run builds upon, which are dropped.
+    pub mounted: Vec<Vec<u8>>,
     /// The job was copied from elsewhere: which inode holds what was looked up anew.
     pub rebound: bool,
 }

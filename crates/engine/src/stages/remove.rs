@@ -73,7 +73,7 @@ pub fn unlock(dir: &DirFd) -> Result<u16, Fault> {
 pub fn discard(dir: &DirFd, name: &[u8], kind: Option<Kind>, trash: &DirFd) -> Result<(), Fault> {
     if kind == Some(Kind::Directory) {
         return match set_aside(dir, name, trash) {
-            Err(fault) if fault.is(Errno::NOENT) => Ok(()),
+            Err(fault) if fault.is(Errno::NOENT) => remove_here(dir, name),
             other => other,
         };
     }
@@ -84,6 +84,15 @@ pub fn discard(dir: &DirFd, name: &[u8], kind: Option<Kind>, trash: &DirFd) -> R
         Err(fault) if fault.is(Errno::NOENT) => Ok(()),
         other => other,
     }
+}
+
+/// Removes a directory where it stands, if it is there: whoever likes may remove the trash.
+fn remove_here(dir: &DirFd, name: &[u8]) -> Result<(), Fault> {
+    match dir.open_within(name) {
+        Err(fault) if fault.is(Errno::NOENT) => return Ok(()),
+        doomed => drop(empty(&doomed?, Hurry::Now, &|_| false)?),
+    }
+    dir.remove_dir(name)
 }
 
 /// Who empties the trash.
@@ -126,6 +135,27 @@ impl Emptied {
 /// # Errors
 /// Those of the trash itself. What cannot be removed inside it is told in the result.
 pub fn empty(trash: &DirFd, hurry: Hurry, watch: &(dyn Fn(u64) -> bool + Sync)) -> Result<Emptied, Fault> {
+    remove_all(trash, hurry, Roots::Go, watch)
+}
+
+/// The same, in a hurry, but leaves the directories that lie in the trash there, empty.
+pub fn empty_trees(trash: &DirFd, watch: &(dyn Fn(u64) -> bool + Sync)) -> Result<Emptied, Fault> {
+    remove_all(trash, Hurry::Now, Roots::Stay, watch)
+}
+
+/// What becomes of the directories in the trash when they are empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Roots {
+    Go,
+    Stay,
+}
+
+fn remove_all(
+    trash: &DirFd,
+    hurry: Hurry,
+    roots: Roots,
+    watch: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<Emptied, Fault> {
     let mut emptied = Emptied::default();
     let mut stuck: BTreeSet<Vec<u8>> = BTreeSet::new();
     loop {
@@ -139,7 +169,7 @@ pub fn empty(trash: &DirFd, hurry: Hurry, watch: &(dyn Fn(u64) -> bool + Sync)) 
             return Ok(emptied);
         }
         names.sort_by_name();
-        let pass = Pass { trash, watch, removed: AtomicU64::new(0), left: Mutex::default() };
+        let pass = Pass { trash, watch, roots, removed: AtomicU64::new(0), left: Mutex::default() };
         let trees = pass.open_roots(&names);
         let last = trees.last().filter(|_| trees.len() == ABREAST).map(|(name, _)| name.clone());
         if !trees.is_empty() {
@@ -165,6 +195,7 @@ pub fn empty(trash: &DirFd, hurry: Hurry, watch: &(dyn Fn(u64) -> bool + Sync)) 
 struct Pass<'a> {
     trash: &'a DirFd,
     watch: &'a (dyn Fn(u64) -> bool + Sync),
+    roots: Roots,
     removed: AtomicU64,
     left: Mutex<Option<(PathBuf, Fault)>>,
 }
@@ -331,6 +362,7 @@ impl Pass<'_> {
                 return;
             }
             next = match &node.above {
+                Above::Trash(_) if self.roots == Roots::Stay => None,
                 Above::Trash(names) => {
                     for (tree, _) in &node.dirs {
                         self.remove_dir(self.trash, &names[*tree], || names[*tree].clone());

@@ -24,7 +24,7 @@ use crate::layout;
 use crate::monitor::{Monitor, Phase, Progress, Wish};
 use crate::path;
 use crate::pool;
-use crate::report::Problem;
+use crate::report::{Problem, ProblemKind};
 use crate::stages::publish;
 use crate::stages::recover;
 use crate::stages::remove::{self, Hurry};
@@ -61,8 +61,28 @@ pub enum Fate {
     Trash,
 }
 
-/// Retires published snapshots, and says what that frees once the trash is empty. The trash is not emptied.
-/// `now` is in seconds since 1970.
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Retired {
+    /// What is free once the trash is empty.
+    pub freed: Freed,
+    /// Snapshots that could not be moved, and stay.
+    pub stuck: Vec<Stuck>,
+}
+
+/// A snapshot that should have gone and cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stuck {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// Retires published snapshots. The trash is not emptied. `now` is in seconds since 1970.
+///
+/// # Errors
+/// Those of job and catalog; and if none of the snapshots can be moved, what hinders the first.
 pub fn retire(
     job: &Job,
     writer: &mut Writer,
@@ -70,18 +90,18 @@ pub fn retire(
     fate: Fate,
     now: i64,
     monitor: &dyn Monitor,
-) -> Result<Freed, RetireError> {
-    let Some(newest) = doomed.iter().max_by_key(|one| one.id) else { return Ok(Freed::default()) };
+) -> Result<Retired, RetireError> {
+    if doomed.is_empty() {
+        return Ok(Retired::default());
+    }
     monitor.reached(Phase::Retire);
     let trash = recover::open_trash(job).map_err(|fault| fault.at(trash_path(job)))?;
-    step_aside(job, writer, doomed)?;
-    let mut scaffold = None;
-    for snapshot in doomed {
-        let moved = into_trash((job.dir(), job.path()), &snapshot.name, &trash)?;
-        if snapshot.id == newest.id && fate == Fate::Scaffold {
-            scaffold = moved.map(|in_trash| (snapshot.name.clone(), in_trash));
-        }
+    let published = step_aside(job, writer, doomed)?;
+    let Moved { ids, newest, stuck } = move_all(job, doomed, &trash)?;
+    if !stuck.is_empty() {
+        point_latest(job, published.iter().rfind(|one| !ids.contains(&one.id)))?;
     }
+    let mut scaffold = newest.filter(|_| fate == Fate::Scaffold);
     if let Some(other) = take_from_retired(job, &trash)? {
         // Names of snapshots sort by time.
         scaffold = scaffold.filter(|own| own.0 > other.0).or(Some(other));
@@ -89,7 +109,6 @@ pub fn retire(
     monitor.reached(Phase::SyncRetired);
     filesystem::sync_renames(job.dir(), &trash).map_err(|fault| fault.at(job.path()))?;
     monitor.reached(Phase::Forget);
-    let ids: Vec<SnapshotId> = doomed.iter().map(|one| one.id).collect();
     let freed = delete(job, writer, &ids, now, &trash)?;
     monitor.reached(Phase::Release);
     release_staging(job, writer, &trash)?;
@@ -106,7 +125,53 @@ pub fn retire(
         }
     }
     writer.forget_gone()?;
-    Ok(freed)
+    Ok(Retired { freed, stuck })
+}
+
+/// Doomed snapshots, out of the history.
+struct Moved {
+    ids: Vec<SnapshotId>,
+    /// The newest that was there: its name, and its name in the trash.
+    newest: Option<(String, Vec<u8>)>,
+    stuck: Vec<Stuck>,
+}
+
+/// Moves snapshots into the trash; one that cannot be moved is left alone, unless it is all of them.
+fn move_all(job: &Job, doomed: &[Snapshot], trash: &DirFd) -> Result<Moved, FsError> {
+    let mut moved = Moved { ids: Vec::new(), newest: None, stuck: Vec::new() };
+    let mut first = None;
+    for snapshot in doomed {
+        match into_trash((job.dir(), job.path()), &snapshot.name, trash) {
+            Ok(in_trash) => {
+                moved.ids.push(snapshot.id);
+                let in_trash = in_trash.map(|in_trash| (snapshot.name.clone(), in_trash));
+                // Names of snapshots sort by time.
+                moved.newest = moved.newest.max(in_trash);
+            }
+            Err(error) if is_of_it_alone(&error) => {
+                moved.stuck.push(stuck(job, snapshot, &error));
+                first = first.or(Some(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match first {
+        Some(error) if moved.ids.is_empty() => Err(error),
+        _ => Ok(moved),
+    }
+}
+
+/// Does the error say something of this one directory, not of the filesystem? Something is mounted on it, or it is
+/// immutable or another user's (`rename(2)`).
+fn is_of_it_alone(error: &FsError) -> bool {
+    [Errno::BUSY, Errno::PERM, Errno::ACCESS, Errno::XDEV].into_iter().any(|errno| error.is(errno))
+}
+
+fn stuck(job: &Job, snapshot: &Snapshot, error: &FsError) -> Stuck {
+    let path = linksnap_inode::dir::path_bytes(&job.path().join(&snapshot.name)).to_vec();
+    let message = format!("this snapshot cannot be moved out of the history, and stays: {}", error.source);
+    let problem = Problem { kind: ProblemKind::Retention, path, message };
+    Stuck { name: snapshot.name.clone(), problem }
 }
 
 /// Completes what an earlier run had begun: a snapshot that lies in the trash is forgotten, and `latest` points to the
@@ -153,8 +218,8 @@ pub fn finish(job: &Job, writer: &mut Writer, now: i64) -> Result<(), RetireErro
     Ok(())
 }
 
-/// Lets the catalog forget snapshots. If there is no room even for that, what lies in the trash goes first: no run
-/// can begin before this is done, so nobody asks the catalog for it.
+/// Lets the catalog forget snapshots. If there is no room even for that, what lies in the trash goes first, but for
+/// the roots of the trees, which tell [`finish`] what is to be forgotten.
 fn delete(
     job: &Job,
     writer: &mut Writer,
@@ -163,8 +228,8 @@ fn delete(
     trash: &DirFd,
 ) -> Result<Freed, RetireError> {
     match writer.delete(ids, now) {
-        Err(error) if error.is_full() => {
-            remove::empty(trash, Hurry::Now, &|_| false).map_err(|fault| fault.at(trash_path(job)))?;
+        Err(error) if error.may_lack_room() => {
+            remove::empty_trees(trash, &|_| false).map_err(|fault| fault.at(trash_path(job)))?;
             Ok(writer.delete(ids, now)?)
         }
         other => Ok(other?),
@@ -248,17 +313,16 @@ pub fn empty_trash(job: &Job, monitor: &dyn Monitor) -> Result<Option<Problem>, 
 }
 
 /// Before the newest snapshot goes: `latest` points to the one that is the newest then, and what was being built upon
-/// it is dropped.
-fn step_aside(job: &Job, writer: &mut Writer, doomed: &[Snapshot]) -> Result<(), RetireError> {
+/// it is dropped. Returns all that are published.
+fn step_aside(job: &Job, writer: &mut Writer, doomed: &[Snapshot]) -> Result<Vec<Snapshot>, RetireError> {
     let ids: Vec<SnapshotId> = doomed.iter().map(|one| one.id).collect();
-    let all = writer.snapshots()?;
-    let published = all.iter().filter(|one| one.state == State::Published);
-    let Some(newest) = published.clone().next_back() else { return Ok(()) };
-    if !ids.contains(&newest.id) {
-        return Ok(());
+    let mut published = writer.snapshots()?;
+    published.retain(|one| one.state == State::Published);
+    if published.last().is_some_and(|newest| ids.contains(&newest.id)) {
+        forget_unfinished_upon(job, writer, &ids)?;
+        point_latest(job, published.iter().rfind(|one| !ids.contains(&one.id)))?;
     }
-    forget_unfinished_upon(job, writer, &ids)?;
-    point_latest(job, published.rev().find(|one| !ids.contains(&one.id)))
+    Ok(published)
 }
 
 /// A snapshot that is being built upon one that goes has no basis any more.

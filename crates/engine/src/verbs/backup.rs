@@ -19,6 +19,7 @@ use crate::exclude::{RuleOptions, Rules};
 use crate::job::{Job, JobError, JobName};
 use crate::layout;
 use crate::monitor::{Monitor, Phase, Progress};
+use crate::path;
 use crate::pool;
 use crate::report::{Collected, Problem, ProblemKind, Problems};
 use crate::repository::Repository;
@@ -155,7 +156,6 @@ pub fn backup(
     let root = open_root()?;
     let repository_stat = stat_of(repository)?;
     sources.check(&root, Some(&repository_stat))?;
-    limits::raise_open_files();
 
     let job = Job::open_or_create(repository, job)?;
     let begun = begin::begin(&job, &options.holder, options.now, monitor)?;
@@ -307,6 +307,11 @@ impl Recipe<'_> {
         if let Some(name) = &recovered.lost {
             self.notice(&job.join(name), "this snapshot was complete, but somebody has removed it");
         }
+        for path in &recovered.mounted {
+            let message = "a filesystem is mounted here, inside the repository: what the run would have built upon \
+                           is dropped. Unmount it";
+            self.notice(path::as_path(path), message);
+        }
     }
 
     fn notice(&self, path: &Path, message: &str) {
@@ -356,11 +361,6 @@ impl Recipe<'_> {
         let basis = snapshots.iter().rfind(published);
         let resumes = snapshots.iter().any(|one| one.state == State::Building);
         let basis_dir = basis.and_then(|basis| self.open_basis(basis));
-        if basis.is_some() && basis_dir.is_none() {
-            // Inode numbers say nothing any more: those of the tree that is gone are given out again.
-            self.at(layout::STAGING, recover::drop_staging(self.job))?;
-            retire::drop_scaffold(self.job)?;
-        }
         let (staging, scaffold) = self.open_staging()?;
         let progress = Progress::default();
         let run = Run {
@@ -471,7 +471,6 @@ impl Recipe<'_> {
     /// Opens staging, and says what is in it.
     fn open_staging(&self) -> Result<(DirFd, Scaffold), RunError> {
         let workshop = self.job.workshop();
-        self.drop_mounted()?;
         let scaffold = match workshop.stat_entry(layout::STAGING) {
             Ok(stat) if stat.kind == Kind::Directory => Scaffold::Interrupted,
             Ok(stat) => {
@@ -499,18 +498,6 @@ impl Recipe<'_> {
         }
         self.monitor.reached(Phase::Recycle);
         Ok(if retire::take_scaffold(self.job)? { Scaffold::Recycled } else { Scaffold::Empty })
-    }
-
-    /// Nothing may be mounted in the tree that the run builds upon: it is dropped, and that is said.
-    fn drop_mounted(&self) -> Result<(), RunError> {
-        for path in retire::drop_mounted(self.job)? {
-            let message =
-                "a filesystem is mounted here, inside the repository: what the run would have built upon is \
-                 dropped. Unmount it"
-                    .to_owned();
-            self.problems.add(self.monitor, Problem { kind: ProblemKind::Notice, path, message });
-        }
-        Ok(())
     }
 
     /// The newest snapshot's tree; if somebody has taken it away, everything is copied, and that is said.

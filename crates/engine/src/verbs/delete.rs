@@ -9,6 +9,8 @@ use crate::stages::begin::{self, BeginError};
 use crate::stages::prune;
 use crate::stages::retire::{self, Fate};
 
+pub use crate::stages::retire::Stuck;
+
 /// How snapshots are deleted.
 #[derive(Debug, Clone)]
 pub struct DeleteOptions {
@@ -23,6 +25,8 @@ pub struct DeleteOptions {
 pub struct DeleteSummary {
     /// What is free now.
     pub freed: Freed,
+    /// Snapshots that should have gone and cannot.
+    pub stuck: Vec<Stuck>,
     /// What is to be said of the trash.
     pub notice: Option<Problem>,
 }
@@ -88,10 +92,10 @@ pub fn delete(
     let mut published = job.snapshots()?;
     published.retain(|one| doomed.iter().any(|other| other.id == one.id));
     refuse_pinned(job, &published, options.now)?;
-    let freed = retire::retire(job, &mut begun.writer, &published, Fate::Trash, options.now, monitor)
+    let retired = retire::retire(job, &mut begun.writer, &published, Fate::Trash, options.now, monitor)
         .map_err(|error| error.of(job))?;
     let notice = retire::empty_trash(job, monitor).map_err(JobError::from)?;
-    Ok(DeleteSummary { freed, notice })
+    Ok(DeleteSummary { freed: retired.freed, stuck: retired.stuck, notice })
 }
 
 fn refuse_pinned(job: &Job, doomed: &[Snapshot], now: i64) -> Result<(), DeleteError> {

@@ -80,8 +80,8 @@ pub fn prune(job: &Job, options: &PruneOptions, monitor: &dyn Monitor) -> Result
     let failed = |error: JobError| PruneError::from(DecideError::from(error));
     let published: Vec<Snapshot> = job.snapshots().map_err(failed)?;
     let retention = prune::settle_room(job, &options.retention, monitor).map_err(failed)?;
-    let plan = prune::decide(job, &published, &retention, options.now)?;
-    let freed = prune::follow(job, &mut begun.writer, &plan, options.fate, options.now, monitor)
+    let mut plan = prune::decide(job, &published, &retention, options.now)?;
+    let freed = prune::follow(job, &mut begun.writer, &mut plan, options.fate, options.now, monitor)
         .map_err(|error| failed(error.of(job)))?;
     let notice = retire::empty_trash(job, monitor).map_err(|error| failed(error.into()))?;
     Ok(PruneSummary { plan, freed, notice })

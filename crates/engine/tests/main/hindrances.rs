@@ -137,9 +137,13 @@ fn an_ordinary_users_closed_scaffold(kitchen: &mut Kitchen) {
     assert_eq!(source.diff(&kitchen.listing(&summary), Compare::COPY), [""; 0]);
 }
 
-/// Makes a file one that not even root can change or remove; says whether that works here.
-fn make_immutable(path: &Path) -> bool {
-    let done = Command::new("chattr").arg("+i").arg(path).output();
+/// Makes a file or directory one that not even root can change, remove or move; says whether that works here.
+pub fn make_immutable(path: &Path) -> bool {
+    change_flag("+i", path)
+}
+
+pub fn change_flag(flag: &str, path: &Path) -> bool {
+    let done = Command::new("chattr").arg(flag).arg(path).output();
     done.is_ok_and(|done| done.status.success())
 }
 
@@ -148,8 +152,7 @@ fn make_mutable(kitchen: &Kitchen) {
     let found = Command::new("find").arg(&kitchen.repository).args(["-name", "immutable"]).output();
     let found = String::from_utf8(found.expect("find runs").stdout).expect("text");
     for path in found.lines() {
-        let done = Command::new("chattr").arg("-i").arg(path).status();
-        assert!(done.is_ok_and(|done| done.success()), "{path}");
+        assert!(change_flag("-i", path.as_ref()), "{path}");
     }
 }
 

@@ -62,6 +62,11 @@ impl<'a> Killer<'a> {
         Self { moment, end, calls: zero(), wishes: zero(), arrivals: zero() }
     }
 
+    /// How often it was asked what is wanted.
+    pub fn wishes(&self) -> u64 {
+        self.wishes.load(Ordering::Relaxed)
+    }
+
     fn called(&self) {
         let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         if matches!(self.moment, Moment::Call(nth) if nth == calls) {

@@ -14,6 +14,7 @@ mod kill;
 mod kitchen;
 mod ledger;
 mod links;
+mod meanwhile;
 mod model;
 mod mounts;
 mod outages;

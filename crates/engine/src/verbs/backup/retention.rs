@@ -1,6 +1,6 @@
 //! Retention after a run. Its snapshot is published: whatever fails here is a problem in the report, no failure.
 
-use linksnap_catalog::{Freed, Reader, Writer};
+use linksnap_catalog::{Freed, Writer};
 
 use super::{Recipe, Recycle};
 use crate::report::{Collected, Problem, ProblemKind};
@@ -29,6 +29,10 @@ impl Recipe<'_> {
             }
         };
         if let Some(Pruned { plan, .. }) = &pruned {
+            for stuck in &plan.stuck {
+                self.monitor.problem(&stuck.problem);
+                problems.add(Some(stuck.problem.clone()));
+            }
             let hold = plan.retained.hold.as_ref().map(Hold::words);
             let shortfall = plan.shortfall.as_ref().map(ToString::to_string);
             for message in [hold, shortfall].into_iter().flatten() {
@@ -51,17 +55,15 @@ impl Recipe<'_> {
 
     fn follow(&self, retention: &Retention, writer: &mut Writer) -> Result<Pruned, PruneError> {
         let (job, now) = (self.job, self.options.now);
-        let failed = |source| job.catalog_error(source);
-        let published =
-            Reader::open(&job.catalog_path()).and_then(|reader| reader.published()).map_err(failed)?;
+        let published = job.snapshots()?;
         let retention = prune::settle_room(job, retention, self.monitor)?;
-        let plan = prune::decide(job, &published, &retention, now)?;
+        let mut plan = prune::decide(job, &published, &retention, now)?;
         let fate = match self.options.recycle {
             Recycle::Always => Fate::Scaffold,
             Recycle::Never => Fate::Trash,
         };
         let freed =
-            prune::follow(job, writer, &plan, fate, now, self.monitor).map_err(|error| error.of(job))?;
+            prune::follow(job, writer, &mut plan, fate, now, self.monitor).map_err(|error| error.of(job))?;
         Ok(Pruned { plan, freed })
     }
 
