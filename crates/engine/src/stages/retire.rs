@@ -15,6 +15,7 @@
 
 use std::path::Path;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use linksnap_catalog::{CatalogError, Freed, Snapshot, SnapshotId, State, Writer};
 use linksnap_inode::filesystem;
 use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind, Name, Names, mounts};
@@ -390,30 +391,72 @@ fn release_staging(job: &Job, writer: &Writer, trash: &DirFd) -> Result<(), Reti
     }
 }
 
-/// Removes from a tree what only deleted snapshots had.
+/// So many names are handed to a worker at most.
+const MOST_AT_ONCE: usize = 1000;
+
+/// Names in one directory that only deleted snapshots had, with the inodes that stood there.
+#[derive(Default)]
+struct Gone {
+    directory: Vec<u8>,
+    names: Vec<(Vec<u8>, Option<u64>)>,
+}
+
+/// Removes from a tree what only deleted snapshots had: directory by directory, several at a time, for freeing inodes
+/// takes longer than reading what goes.
 fn release(job: &Job, writer: &Writer, tree: &DirFd, trash: &DirFd) -> Result<(), RetireError> {
-    let mut open: Option<(Vec<u8>, Option<DirFd>)> = None;
+    let (sender, receiver) = bounded::<Gone>(64);
+    std::thread::scope(|scope| {
+        let work = |receiver: Receiver<Gone>| {
+            move || receiver.iter().try_for_each(|gone| release_in(job, tree, trash, &gone))
+        };
+        let workers: Vec<_> =
+            (0..pool::usual_threads()).map(|_| scope.spawn(work(receiver.clone()))).collect();
+        drop(receiver);
+        let told = tell_gone(writer, &sender);
+        drop(sender);
+        let panicked = || Err(Fault::new("release", Errno::IO).at(trash_path(job)));
+        let released = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| panicked()));
+        released.collect::<Result<(), FsError>>()?;
+        told.map_err(RetireError::from)
+    })
+}
+
+/// Tells the workers what goes, until there is no more, or none of them is left.
+fn tell_gone(writer: &Writer, workers: &Sender<Gone>) -> Result<(), CatalogError> {
+    let mut gone = Gone::default();
     writer.gone_names(|directory, name, inode| {
-        if open.as_ref().is_none_or(|(path, _)| path != directory) {
-            let dir = match tree.open_within(directory) {
-                Ok(dir) => Some(dir),
-                Err(fault) if is_elsewhere(fault) => None,
-                Err(fault) => return Err(at(job, directory, fault).into()),
-            };
-            if let Some(dir) = &dir {
-                remove::unlock(dir).map_err(|fault| at(job, directory, fault))?;
-            }
-            open = Some((directory.to_vec(), dir));
+        if directory != gone.directory || gone.names.len() >= MOST_AT_ONCE {
+            let whole =
+                std::mem::replace(&mut gone, Gone { directory: directory.to_vec(), names: Vec::new() });
+            workers.send(whole).ok();
         }
-        let Some((_, Some(dir))) = &open else { return Ok::<(), RetireError>(()) };
+        gone.names.push((name.to_vec(), inode));
+        Ok::<(), CatalogError>(())
+    })?;
+    workers.send(gone).ok();
+    Ok(())
+}
+
+fn release_in(job: &Job, tree: &DirFd, trash: &DirFd, gone: &Gone) -> Result<(), FsError> {
+    let Gone { directory, names } = gone;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let dir = match tree.open_within(directory) {
+        Ok(dir) => dir,
+        Err(fault) if is_elsewhere(fault) => return Ok(()),
+        Err(fault) => return Err(at(job, directory, fault)),
+    };
+    remove::unlock(&dir).map_err(|fault| at(job, directory, fault))?;
+    for (name, inode) in names {
         // Another inode under that name is somebody else's: a checkpoint may vouch for it.
         let is_it = |inode: u64| dir.stat_entry(name).is_ok_and(|stat| stat.inode == inode);
         if inode.is_none_or(is_it) {
-            let gone = remove::discard(dir, name, None, trash);
+            let gone = remove::discard(&dir, name, None, trash);
             gone.map_err(|fault| at(job, &path::join(directory, name), fault))?;
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// What is not there, or no directory, or under something that is mounted there needs no freeing.

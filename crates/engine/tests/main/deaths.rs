@@ -6,6 +6,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use linksnap_engine::job::JobError;
+use linksnap_engine::stages::begin::BeginError;
 use linksnap_engine::stages::retire::Fate;
 use linksnap_engine::verbs::backup::Recycle;
 use linksnap_engine::verbs::du;
@@ -218,6 +220,10 @@ impl Night {
             1 => drop(du::count(&self.kitchen.job(), ("a test", 0), &Silent).expect("counted")),
             2 => {
                 if !self.kitchen.named().is_empty() {
+                    // The one chosen may be forgotten by the very command, which then refuses.
+                    let chosen = self.kitchen.try_pin("latest", &Pin::Clear);
+                    let is_gone = |error: BeginError| matches!(error, BeginError::Job(JobError::Select(_)));
+                    assert!(chosen.map_or_else(is_gone, |()| true), "{what}");
                     self.kitchen.pin("latest", &Pin::Clear);
                 }
                 drop(self.kitchen.try_prune(99, Fate::Trash, &Silent).expect("nothing to prune"));

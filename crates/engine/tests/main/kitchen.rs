@@ -8,6 +8,7 @@ use linksnap_catalog::{Change, DirId, DirectoryChanges, Reader, Seen, Snapshot, 
 use linksnap_engine::exclude::RuleOptions;
 use linksnap_engine::policy::{Bucket, Count, Headroom, Policy, Rule};
 use linksnap_engine::repository::{Durability, Repository};
+use linksnap_engine::stages::begin::BeginError;
 use linksnap_engine::stages::retain::Clock;
 use linksnap_engine::stages::retire::Fate;
 use linksnap_engine::verbs::backup::{
@@ -122,9 +123,13 @@ impl Kitchen {
 
     /// Pins or unpins a snapshot.
     pub fn pin(&self, selector: &str, pin: &Pin) {
+        self.try_pin(selector, pin).expect("written");
+    }
+
+    pub fn try_pin(&self, selector: &str, pin: &Pin) -> Result<(), BeginError> {
         let job = self.job();
         let snapshot = job.select(&Selector::parse(selector)).expect("a snapshot");
-        pin::pin(&job, &[snapshot], pin, ("a test", self.options.now)).expect("written");
+        pin::pin(&job, &[snapshot], pin, ("a test", self.options.now))
     }
 
     /// Deletes snapshots for good.
