@@ -20,7 +20,8 @@ Usage: bench/run.sh [--files N] [--directories N] [--rounds N] [--size SIZE] [--
                       e  delete a tree of links: unlink-loop, rm -rf
                       f  steady state (keep the last 5), no change: linksnap backup, rsync --link-dest and rm -rf,
                          rsync into the renamed oldest tree, stat-walk
-                      g  the same with 1 % of the files changed before each round
+                      g  the same with 1 % of the files changed before each round; copy-loop: the bare stats, copies
+                         and sync of that
                       h  the same without a change and with cold caches: time, and read requests of the device
                       i  delete one snapshot for good: linksnap delete, rm -rf, unlink-loop
   --table FILE      keep every single figure in FILE
@@ -55,7 +56,8 @@ export RSYNC=${RSYNC:-rsync}
 
 die() { printf 'run.sh: %s\n' "$*" >&2; exit 1; }
 ((EUID == 0)) || die "needs root: it mounts an ext4 image"
-for tool in "$RSYNC" b3sum python3 mkfs.ext4 "$bin/make-tree" "$bin/link-loop" "$bin/stat-walk" "$bin/unlink-loop"; do
+for tool in "$RSYNC" b3sum python3 mkfs.ext4 "$bin/make-tree" "$bin/link-loop" "$bin/stat-walk" "$bin/copy-loop" \
+    "$bin/unlink-loop"; do
     command -v "$tool" >/dev/null || die "$tool is missing (cargo build --release, apt install rsync b3sum e2fsprogs)"
 done
 # A version manager's shim would be started as a shell script for every figure.
@@ -296,7 +298,7 @@ steady_start() {
 }
 
 steady_end() {
-    remove "$fs/link" "$fs/trick"
+    remove "$fs/link" "$fs/trick" "$fs/floor"
     rm -rf "$fs/repo"
 }
 
@@ -315,6 +317,9 @@ steady_round() {
         'mv "$OLD" "$NEXT" && "$RSYNC" -a --delete --link-dest="$LAST" "$SRC/" "$NEXT/"'
     $before
     timed "stat-walk of the source" "$bin/stat-walk" "$SRC"
+    if [[ -n ${STAMP:-} ]]; then
+        timed "copy-loop of what changed" "$bin/copy-loop" "$SRC" "$fs/floor" "$STAMP"
+    fi
     newest=$next
     # Two snapshots of one second would be told apart, but not by name.
     sleep 1.1
@@ -333,7 +338,11 @@ steady_changed() {
     local round newest
     steady_start
     find "$SRC" -type f | sort >"$work/files"
+    cp -al "$fs/link/1" "$fs/floor"
+    local -x STAMP=$work/stamp
     for ((round = 1; round <= rounds; round++)); do
+        touch "$STAMP"
+        sleep 0.1
         # Other files each time, of the same size as before.
         awk -v "n=$round" 'NR % 100 == n % 100' "$work/files" | while read -r file; do
             printf '%s' "$round" | dd of="$file" conv=notrunc status=none
