@@ -90,7 +90,8 @@ impl Reckoned {
             Edit::Symlink { path, .. }
             | Edit::Fifo { path }
             | Edit::Socket { path }
-            | Edit::CharDevice { path, .. } => self.put(path, Thing::Other),
+            | Edit::CharDevice { path, .. }
+            | Edit::BlockDevice { path, .. } => self.put(path, Thing::Other),
             Edit::HardLink { existing, path } if !existing.starts_with(path) => {
                 if let Some(thing) = self.things.get(existing).cloned() {
                     self.put(path, thing);

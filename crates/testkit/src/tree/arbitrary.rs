@@ -35,6 +35,14 @@ const ACCESS_LIST: &[u8] = b"\x02\0\0\0\
     \x01\0\x07\0\xff\xff\xff\xff\x02\0\x04\0\x01\0\0\0\x04\0\x04\0\xff\xff\xff\xff\
     \x10\0\x04\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
 
+/// Attributes that only root may set: two of his own, file capabilities (revision 2, `capabilities(7)`), a label.
+const ROOTS_ATTRIBUTES: [(&str, &[u8]); 4] = [
+    ("trusted.a", b"1"),
+    ("trusted.a", b""),
+    ("security.capability", b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+    ("security.selinux", b"system_u:object_r:etc_t:s0\0"),
+];
+
 /// Up to `max` edits of a tree at most three levels deep with six names a level. They shrink to fewer edits with
 /// plainer values. Edits that need something mostly find it. Changes of owner and devices are among them only for root.
 pub fn arb_edits(max: usize) -> impl Strategy<Value = Vec<Edit>> {
@@ -79,8 +87,15 @@ fn arb_root_edit() -> BoxedStrategy<Edit> {
     prop_oneof![
         2 => (arb_path(), select(&[0, 1, 65_534][..]), select(&[0, 2][..]))
             .prop_map(|(path, uid, gid)| Edit::Owner { path, uid, gid }),
-        1 => (arb_path(), select(&[3, 5][..]))
-            .prop_map(|(path, minor)| Edit::CharDevice { path, major: 1, minor }),
+        1 => (arb_path(), select(&[(1, 3), (1, 5), (0, 0)][..]))
+            .prop_map(|(path, (major, minor))| Edit::CharDevice { path, major, minor }),
+        1 => (arb_path(), select(&[7, 8][..])).prop_map(|(path, minor)| Edit::BlockDevice { path, major: 7, minor }),
+        // Root reads what nobody may read.
+        1 => (arb_path(), select(&[0, 0o200, 0o111][..])).prop_map(|(path, mode)| Edit::Mode { path, mode }),
+        2 => (arb_path(), select(&ROOTS_ATTRIBUTES[..]))
+            .prop_map(|(path, (name, value))| Edit::SetXattr { path, name: name.into(), value: value.to_vec() }),
+        1 => (arb_path(), select(&ROOTS_ATTRIBUTES[..]))
+            .prop_map(|(path, (name, _))| Edit::RemoveXattr { path, name: name.into() }),
     ]
     .boxed()
 }

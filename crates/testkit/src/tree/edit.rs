@@ -106,6 +106,15 @@ pub enum Edit {
         /// Which of the driver's devices.
         minor: u32,
     },
+    /// A new block device; needs root.
+    BlockDevice {
+        /// The device.
+        path: PathBuf,
+        /// The driver.
+        major: u32,
+        /// Which of the driver's devices.
+        minor: u32,
+    },
     /// A second name for something that is there and no directory.
     HardLink {
         /// The first name.
@@ -195,6 +204,9 @@ pub fn try_apply(root: &Path, edit: &Edit) -> io::Result<()> {
         Edit::Socket { path } => make(path)?.make_node(FileType::Socket, 0),
         Edit::CharDevice { path, major, minor } => {
             make(path)?.make_node(FileType::CharacterDevice, makedev(*major, *minor))
+        }
+        Edit::BlockDevice { path, major, minor } => {
+            make(path)?.make_node(FileType::BlockDevice, makedev(*major, *minor))
         }
         Edit::HardLink { existing, path } => hard_link(root, existing, path),
         Edit::Mode { path, mode } => find(path)?.set_mode(*mode),
