@@ -85,6 +85,13 @@ impl Default for Buffer {
     }
 }
 
+impl Buffer {
+    /// How many bytes are read at once.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// What the attributes say of a file about to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -103,7 +110,16 @@ impl From<&Stat> for Shape {
 /// Told of the number of bytes of every piece read; may stop the reading.
 pub type Watch<'a> = &'a mut dyn FnMut(u64) -> Result<(), Fault>;
 
-type Sink<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<(), Fault>;
+/// One piece of a file, from its beginning to its end.
+pub(crate) enum Piece<'a> {
+    /// These bytes.
+    Data(&'a [u8]),
+    /// So many bytes that no disk holds.
+    Hole(u64),
+}
+
+/// Given every piece and the offset it begins at.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Piece<'_>, u64) -> Result<(), Fault>;
 
 /// Reads `file` to the end and hashes it. `watch` is told of every piece read and may stop it.
 pub fn hash(file: &impl Bytes, shape: Shape, buffer: &mut Buffer, watch: Watch<'_>) -> Result<Read, Fault> {
@@ -129,7 +145,8 @@ pub fn copy(
 ) -> Result<Read, CopyFault> {
     let mut end_of_data = 0;
     let mut writing_failed = false;
-    let pumped = pump(from, shape, buffer, watch, &mut |bytes, offset| {
+    let pumped = pump(from, shape, buffer, watch, &mut |piece, offset| {
+        let Piece::Data(bytes) = piece else { return Ok(()) };
         end_of_data = offset + bytes.len() as u64;
         to.write_at(bytes, offset).inspect_err(|_| writing_failed = true)
     });
@@ -141,7 +158,8 @@ pub fn copy(
     Ok(read)
 }
 
-fn pump(
+/// Reads `file` to the end, hashes it, and gives every piece to `sink`.
+pub(crate) fn pump(
     file: &impl Bytes,
     shape: Shape,
     buffer: &mut Buffer,
@@ -156,11 +174,15 @@ fn pump(
         if offset >= limit {
             match next_extent(file, offset)? {
                 Extent::Data { start, end } => {
-                    hash_zeros(&mut hasher, start.saturating_sub(offset));
+                    let hole = start.saturating_sub(offset);
+                    hash_zeros(&mut hasher, hole);
+                    sink(Piece::Hole(hole), offset)?;
                     (offset, limit) = (start, end);
                 }
                 Extent::HoleTo(end) => {
-                    hash_zeros(&mut hasher, end.saturating_sub(offset));
+                    let hole = end.saturating_sub(offset);
+                    hash_zeros(&mut hasher, hole);
+                    sink(Piece::Hole(hole), offset)?;
                     offset = end.max(offset);
                     break;
                 }
@@ -173,7 +195,7 @@ fn pump(
         }
         let bytes = &buffer.0[..count];
         hasher.update(bytes);
-        sink(bytes, offset)?;
+        sink(Piece::Data(bytes), offset)?;
         offset += count as u64;
         data_bytes += count as u64;
         watch(count as u64)?;

@@ -105,6 +105,18 @@ impl RegularFile {
         }
     }
 
+    /// Makes the content of this empty file that of `old`, sharing its blocks until one of the two is written
+    /// (`FICLONE`, `ioctl_ficlonerange(2)`). Both are on one filesystem that can do so: ext4 cannot.
+    pub fn clone_from(&self, old: &Self) -> Result<(), Fault> {
+        rustix::fs::ioctl_ficlone(&self.fd, &old.fd).op("clone")
+    }
+
+    /// Makes `length` bytes from `offset` on a hole (`FALLOC_FL_PUNCH_HOLE`, `fallocate(2)`); the size stays.
+    pub fn punch(&self, offset: u64, length: u64) -> Result<(), Fault> {
+        let flags = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(&self.fd, flags, offset, length).op("make a hole in")
+    }
+
     /// Forces the file to disk (`fsync(2)`).
     pub fn sync(&self) -> Result<(), Fault> {
         rustix::fs::fsync(&self.fd).op("sync")

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod lock;
 pub mod mounts;
 pub mod names;
+pub mod rewrite;
 pub mod stat;
 pub mod xattr;
 

@@ -106,6 +106,7 @@ fn words(job: &str, summary: &BackupSummary) -> Vec<String> {
     });
     lines.push(copies(summary));
     let counts = &summary.counts;
+    lines.extend(shared(counts));
     if counts.excluded > 0 {
         let what = counted(counts.excluded, "entry", "entries");
         lines.push(format!("  {what} left out by the rules"));
@@ -159,6 +160,22 @@ fn copies(summary: &BackupSummary) -> String {
     }
 }
 
+/// What changed attributes cost, and what was shared with older versions instead of copied.
+fn shared(counts: &Counts) -> Vec<String> {
+    let mut lines = Vec::new();
+    if counts.attribute_changes > 0 {
+        let files = counted(counts.attribute_changes, "file", "files");
+        let copied = size::bytes(counts.attribute_bytes);
+        lines.push(format!("  of {files} only attributes changed, which cost {copied} of that"));
+    }
+    if counts.cloned_files > 0 {
+        let files = counted(counts.cloned_files, "file", "files");
+        let shared = size::bytes(counts.cloned_bytes);
+        lines.push(format!("  not copied but shared with older versions: {shared} of {files}"));
+    }
+    lines
+}
+
 /// Fields are only ever added.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -185,6 +202,10 @@ struct Line<'a> {
     linked_entries: u64,
     copied_files: u64,
     copied_bytes: u64,
+    cloned_files: u64,
+    cloned_bytes: u64,
+    attribute_changes: u64,
+    attribute_bytes: u64,
     source_bytes: u64,
     problems: u64,
     warnings: u64,
@@ -222,6 +243,10 @@ impl<'a> Line<'a> {
             linked_entries: counts.linked_entries,
             copied_files: counts.copied_files,
             copied_bytes: counts.copied_bytes,
+            cloned_files: counts.cloned_files,
+            cloned_bytes: counts.cloned_bytes,
+            attribute_changes: counts.attribute_changes,
+            attribute_bytes: counts.attribute_bytes,
             source_bytes: counts.source_bytes,
             problems: summary.problems.problems,
             warnings: summary.problems.warnings,
@@ -312,6 +337,30 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn what_attributes_cost_is_said() {
+        let counts = Counts {
+            changed: 2,
+            copied_files: 1,
+            copied_bytes: 4096,
+            cloned_files: 1,
+            cloned_bytes: 1 << 20,
+            attribute_changes: 1,
+            attribute_bytes: 1024,
+            source_bytes: 2 << 20,
+            ..Counts::default()
+        };
+        assert_eq!(
+            words("web1", &summary(Some("2026-04-07T020000Z"), counts))[2..],
+            [
+                "  copied 1 file, 4.0 KiB of 2.0 MiB",
+                "  of 1 file only attributes changed, which cost 1.0 KiB of that",
+                "  not copied but shared with older versions: 1.0 MiB of 1 file",
+            ]
+        );
+    }
+
     #[test]
     fn many_names_are_not_all_said() {
         assert_eq!(some(&["a", "b"]), "a, b");

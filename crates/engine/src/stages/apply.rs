@@ -4,6 +4,7 @@
 //! a `Link` that the filesystem refuses, fall back to the copy that the plan had as the alternative.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use linksnap_catalog::{Change, DirId, NewVersion, Seen, Version};
 use linksnap_inode::content::{self, Shape};
@@ -12,9 +13,10 @@ use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs};
 
 use crate::path;
 use crate::report::{Problem, ProblemKind};
+use crate::stages::clone::{self, Old};
 use crate::stages::fingerprint::Fingerprint;
 use crate::stages::groups::{self, Turn};
-use crate::stages::plan::{Action, Known, Step};
+use crate::stages::plan::{Action, Known, Reason, Step};
 use crate::stages::remove;
 use crate::stages::run::{Hands, Run, RunError};
 use crate::stages::scan;
@@ -429,6 +431,11 @@ impl<'a, D: TreeDir> Place<'a, D> {
         let (stat, xattrs) = if version.kind == Kind::File {
             let file = dir.open_file(name).map_err(source_fault)?;
             let before = file.stat().map_err(source_fault)?;
+            let xattrs = file.xattrs().map_err(source_fault)?;
+            if !self.has_attributes((&before, &xattrs), version, hands) {
+                // Whatever its bytes are, it takes a new inode: they are read once, when that is made.
+                return Ok(None);
+            }
             let run = self.run;
             let watch = &mut |count| if run.has_read(count) { Err(STOPPED) } else { Ok(()) };
             let read = content::hash(&file, Shape::from(&before), &mut hands.buffer, watch);
@@ -449,19 +456,24 @@ impl<'a, D: TreeDir> Place<'a, D> {
             let stat = dir.stat_entry(name).map_err(source_fault)?;
             (stat, dir.xattrs(Some(name)).map_err(source_fault)?)
         };
-        let same = stat.kind == version.kind
-            && validate::difference(stat.kind, &Attributes::from(&stat), &Attributes::from(version))
-                .is_none()
-            && self.run.xattrs_of(version, hands).is_ok_and(|known| known == xattrs);
+        let same = self.has_attributes((&stat, &xattrs), version, hands);
         Ok(same.then(|| self.run.seen(&stat, false)))
+    }
+
+    fn has_attributes(&self, (stat, xattrs): (&Stat, &Xattrs), version: &Version, hands: &Hands) -> bool {
+        stat.kind == version.kind
+            && validate::difference(stat.kind, &Attributes::from(stat), &Attributes::from(version)).is_none()
+            && self.run.xattrs_of(version, hands).is_ok_and(|known| known == *xattrs)
     }
 
     /// Makes a new inode from the source.
     fn store(&mut self, step: &Step<'_>, stat: &Stat, hands: &mut Hands) -> Result<Leaf<'a>, RunError> {
         self.clear(step)?;
         let run = self.run;
+        let old = self.old(step, stat);
         let make = |hands: &mut Hands| {
-            let mut tools = Tools { buffer: &mut hands.buffer, watch: &mut |count| run.has_read(count) };
+            let watch = &mut |count| run.has_read(count);
+            let mut tools = Tools { buffer: &mut hands.buffer, watch, old: old.as_ref() };
             store::store(self.source, (step.name, stat), self.staging, step.name, &mut tools)
         };
         let stored = match make(hands) {
@@ -472,9 +484,11 @@ impl<'a, D: TreeDir> Place<'a, D> {
             Ok(stored) => {
                 hands.counts.made_inodes += 1;
                 if stat.kind == Kind::File {
-                    hands.counts.copied_files += 1;
-                    hands.counts.copied_bytes += stored.data_bytes;
-                    run.has_copied(stored.data_bytes);
+                    hands.counts.add_stored(&stored, changes_attributes(step, &stored));
+                    run.has_copied(stored.copied_bytes);
+                }
+                if old.is_some_and(|old| old.was_refused()) {
+                    run.clones.store(false, Ordering::Relaxed);
                 }
                 self.report_stored(step.name, &stored);
                 Ok(Leaf::Made(Arc::new(self.new_version(stored))))
@@ -486,6 +500,13 @@ impl<'a, D: TreeDir> Place<'a, D> {
             }
             Err(StoreError::Target(fault)) => Err(self.staging_fault(step.name, fault)),
         }
+    }
+
+    /// The version before, if a new file may share blocks with it.
+    fn old(&mut self, step: &Step<'_>, stat: &Stat) -> Option<Old> {
+        let known = step.known.basis.filter(|_| self.run.clones.load(Ordering::Relaxed))?;
+        let way = clone::way(stat, step.reason, known)?;
+        Old::open(self.basis().ok()?, step.name, known, way)
     }
 
     fn report_stored(&self, name: &[u8], stored: &Stored) {
@@ -599,6 +620,12 @@ impl<'a, D: TreeDir> Place<'a, D> {
 /// Can the inode have several names, in the source or in what is stored?
 fn is_grouped(stat: &Stat, step: &Step<'_>) -> bool {
     stat.links > 1 || step.wanted.is_some_and(|version| version.seen.links > 1)
+}
+
+/// Has a new inode the bytes of the version before, so that nothing but attributes has changed?
+fn changes_attributes(step: &Step<'_>, stored: &Stored) -> bool {
+    let before = step.known.basis.and_then(|version| version.hash);
+    step.reason != Reason::Unchanged && before.is_some() && before == stored.hash
 }
 
 fn describe(finding: &Finding, expected: &[Expected<'_>]) -> String {

@@ -17,7 +17,7 @@ use crate::stages::apply;
 use crate::stages::groups::Groups;
 use crate::stages::remove::{self, Hurry};
 use crate::stages::scan::Scope;
-use crate::stages::store::Lacks;
+use crate::stages::store::{Lacks, Stored};
 use crate::stages::validate::Depth;
 
 /// Changes are handed to the writer at the latest when there are so many.
@@ -65,6 +65,8 @@ pub struct Run<'a> {
     pub last_directory: AtomicI64,
     /// What was counted.
     pub counts: Mutex<Counts>,
+    /// Can files share blocks here? So it is taken to be until the filesystem says no.
+    pub clones: AtomicBool,
     /// A checkpoint is wanted.
     pub checkpoint_due: AtomicBool,
     /// Bytes copied since the last checkpoint was called for.
@@ -129,10 +131,18 @@ pub struct Counts {
     pub kept_directories: u64,
     /// Hard links made.
     pub linked_entries: u64,
-    /// Files copied.
+    /// Files copied, in whole or in part.
     pub copied_files: u64,
-    /// Bytes of content copied, holes not counted.
+    /// Bytes of content copied, holes and what was cloned not counted.
     pub copied_bytes: u64,
+    /// Files that share blocks with their version before.
+    pub cloned_files: u64,
+    /// Bytes of content that they share with it, which were not copied.
+    pub cloned_bytes: u64,
+    /// Files of which nothing but attributes changed, so that a new inode holds the same bytes.
+    pub attribute_changes: u64,
+    /// Bytes of `copied_bytes` that were copied for their sake.
+    pub attribute_bytes: u64,
     /// Inodes made, those of directories left out.
     pub made_inodes: u64,
     /// Sum of the sizes of all files.
@@ -155,6 +165,18 @@ impl Counts {
         }
     }
 
+    /// Counts a file that was stored; `same_bytes`: the version before has these very bytes.
+    pub fn add_stored(&mut self, stored: &Stored, same_bytes: bool) {
+        self.copied_files += u64::from(!stored.cloned || stored.copied_bytes > 0);
+        self.copied_bytes += stored.copied_bytes;
+        self.cloned_files += u64::from(stored.cloned);
+        self.cloned_bytes += stored.data_bytes.saturating_sub(stored.copied_bytes);
+        if same_bytes {
+            self.attribute_changes += 1;
+            self.attribute_bytes += stored.copied_bytes;
+        }
+    }
+
     /// Adds what another counted.
     pub fn add(&mut self, other: &Self) {
         let Self {
@@ -172,6 +194,10 @@ impl Counts {
             linked_entries,
             copied_files,
             copied_bytes,
+            cloned_files,
+            cloned_bytes,
+            attribute_changes,
+            attribute_bytes,
             made_inodes,
             source_bytes,
             excluded,
@@ -190,6 +216,10 @@ impl Counts {
         self.linked_entries += linked_entries;
         self.copied_files += copied_files;
         self.copied_bytes += copied_bytes;
+        self.cloned_files += cloned_files;
+        self.cloned_bytes += cloned_bytes;
+        self.attribute_changes += attribute_changes;
+        self.attribute_bytes += attribute_bytes;
         self.made_inodes += made_inodes;
         self.source_bytes += source_bytes;
         self.excluded += excluded;

@@ -4,9 +4,10 @@
 //! times: `chown(2)` clears capabilities and the setuid bit, an ACL may rewrite the mode's group bits to
 //! what they were, and everything but reading changes times.
 
-use linksnap_inode::content::{self, Buffer, CopyFault, Shape};
+use linksnap_inode::content::{Buffer, CopyFault, Shape};
 use linksnap_inode::{ContentHash, DirFd, Errno, Fault, Kind, RegularFile, Stat, Xattrs};
 
+use crate::stages::clone::{self, Old};
 use crate::stages::validate::Attributes;
 use crate::tree::{TreeDir, TreeFile};
 
@@ -26,8 +27,12 @@ pub struct Stored {
     pub target: Option<Box<[u8]>>,
     /// Extended attributes.
     pub xattrs: Xattrs,
-    /// Bytes of content written.
+    /// Bytes of content that it has, holes not counted.
     pub data_bytes: u64,
+    /// Those of them that were written; the others it shares with an older version.
+    pub copied_bytes: u64,
+    /// Does it share blocks with an older version?
+    pub cloned: bool,
     /// The file changed each time it was read.
     pub changed_while_read: bool,
     /// What could not be set.
@@ -83,6 +88,8 @@ pub struct Tools<'a> {
     pub buffer: &'a mut Buffer,
     /// Told of every piece of content that was read; says whether to stop.
     pub watch: &'a mut dyn FnMut(u64) -> bool,
+    /// Of a file: what it may share blocks with.
+    pub old: Option<&'a Old>,
 }
 
 impl std::fmt::Debug for Tools<'_> {
@@ -151,11 +158,12 @@ fn copy_once<D: TreeDir>(
         None => from.stat().map_err(source_error)?,
     };
     let watch = &mut |count| if (tools.watch)(count) { Err(STOPPED) } else { Ok(()) };
-    let read = content::copy(&from, Shape::from(&before), to, tools.buffer, watch);
-    let read = read.map_err(|fault| match fault {
+    let filled = clone::fill((&from, Shape::from(&before)), tools.old, to, tools.buffer, watch);
+    let filled = filled.map_err(|fault| match fault {
         CopyFault::Reading(fault) => source_error(fault),
         CopyFault::Writing(fault) => StoreError::Target(fault),
     })?;
+    let read = filled.read;
     let xattrs = from.xattrs().map_err(source_error)?;
     let after = from.stat().map_err(source_error)?;
     if after.kind != Kind::File {
@@ -171,6 +179,8 @@ fn copy_once<D: TreeDir>(
         target: None,
         xattrs,
         data_bytes: read.data_bytes,
+        copied_bytes: filled.copied_bytes,
+        cloned: filled.cloned,
         changed_while_read: !same_content(&before, &after) || read.size != after.size,
         lacks,
     })
@@ -272,6 +282,8 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
         target: None,
         xattrs,
         data_bytes: 0,
+        copied_bytes: 0,
+        cloned: false,
         changed_while_read: false,
         lacks: Lacks { owner, xattr },
     })

@@ -280,8 +280,9 @@ impl Recipe<'_> {
         if built.scaffold == Scaffold::Interrupted {
             return writer.begun_by(id).map_err(|source| self.catalog_error(source));
         }
-        let Counts { made_inodes, copied_bytes, .. } = built.counts;
-        Ok(Held { inodes: made_inodes, bytes: copied_bytes, ..Held::default() })
+        let Counts { made_inodes, copied_bytes, cloned_bytes, .. } = built.counts;
+        // Blocks that versions share count for each of them, as everywhere in the accounts.
+        Ok(Held { inodes: made_inodes, bytes: copied_bytes + cloned_bytes, ..Held::default() })
     }
 
     /// A write was lost: neither tree nor rows can be trusted any more.
@@ -387,6 +388,7 @@ impl Recipe<'_> {
             snapshots: snapshots.iter().filter(published).map(|one| (one.id, one.name.clone())).collect(),
             last_directory: AtomicI64::new(reader.last_directory()?.0),
             counts: Mutex::new(Counts::default()),
+            clones: AtomicBool::new(true),
             checkpoint_due: AtomicBool::new(false),
             uncommitted_bytes: AtomicU64::new(0),
         };

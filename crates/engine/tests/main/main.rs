@@ -4,6 +4,7 @@
 
 mod backup;
 mod claims;
+mod clones;
 mod counted;
 mod deaths;
 mod deletes;

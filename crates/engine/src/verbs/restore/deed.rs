@@ -258,7 +258,7 @@ impl<'a> Deed<'a> {
     ) -> Result<bool, RestoreError> {
         let path = path::join(&task.path, row.name);
         let watch = &mut |count| self.watch(count);
-        let mut tools = Tools { buffer, watch };
+        let mut tools = Tools { buffer, watch, old: None };
         let stored = match store::store(from, (row.name, stat), to, name, &mut tools) {
             Ok(stored) => stored,
             Err(StoreError::Stopped) => return Err(RestoreError::Interrupted),
