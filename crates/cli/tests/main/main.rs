@@ -8,6 +8,7 @@ mod delete;
 mod du;
 mod help;
 mod interruption;
+mod papers;
 mod pins;
 mod pipes;
 mod prune;
