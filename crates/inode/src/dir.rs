@@ -224,11 +224,12 @@ impl DirFd {
         rustix::fs::chownat(&self.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).op("set the owner of")
     }
 
-    /// Sets the mode of the special file `name`. The caller has just made it in a directory that nobody
-    /// else may write: `fchmodat(2)` follows symbolic links.
+    /// Sets the mode of the special file `name`, by a descriptor that names the inode: `fchmodat(2)` would follow a
+    /// symbolic link that somebody has put in its place. Of a link nothing is set, or its own mode, which means nothing.
     pub fn set_special_mode(&self, name: &[u8], mode: u16) -> Result<(), Fault> {
+        let fd = self.open_path(name)?;
         let mode = Mode::from_raw_mode(u32::from(mode));
-        rustix::fs::chmodat(&self.fd, name, mode, AtFlags::empty()).op("set the mode of")
+        rustix::fs::chmodat(rustix::fs::CWD, magic_link(&fd), mode, AtFlags::empty()).op("set the mode of")
     }
 
     /// Sets the modification time of the entry `name` and leaves its access time alone.

@@ -36,6 +36,19 @@ fn no_symbolic_link_is_followed() {
 }
 
 #[test]
+fn no_mode_is_set_through_a_link() {
+    let (_own, dir) = ground();
+    dir.make_node(b"fifo", Kind::Fifo, 0).expect("made");
+    dir.set_special_mode(b"fifo", 0o644).expect("set");
+    assert_eq!(dir.stat_entry(b"fifo").expect("there").mode, 0o644);
+    dir.create_file(b"file").expect("made");
+    dir.make_symlink(b"link", b"file").expect("made");
+    // An error, or nothing: the kernel decides.
+    dir.set_special_mode(b"link", 0o666).ok();
+    assert_eq!(dir.stat_entry(b"file").expect("there").mode, 0o600);
+}
+
+#[test]
 fn nothing_outside_is_reached() {
     let (_own, dir) = ground();
     dir.make_dir(b"inside").expect("made");
