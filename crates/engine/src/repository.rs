@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use linksnap_inode::filesystem::{Abilities, Filesystem, Nature};
-use linksnap_inode::{DirFd, Errno, FsError, limits};
+use linksnap_inode::{DirFd, Errno, Fault, FsError, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::job::JobName;
@@ -255,13 +255,33 @@ impl Repository {
         let mut jobs: Vec<JobName> = names
             .iter()
             .filter_map(|name| JobName::parse(std::str::from_utf8(name.bytes).ok()?).ok())
-            .filter(|name| {
-                let dir = self.dir.open_dir(name.as_str().as_bytes());
-                dir.is_ok_and(|dir| dir.stat_entry(layout::WORKSHOP).is_ok())
-            })
             .collect();
+        // What cannot be looked into is not passed over: who asks about all jobs must hear of it.
+        let mut failed = None;
+        jobs.retain(|name| {
+            let is_job = self.is_job(name);
+            is_job.unwrap_or_else(|fault| {
+                failed.get_or_insert_with(|| fault.at(self.path.join(name.as_str())));
+                false
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
         jobs.sort();
         Ok(jobs)
+    }
+
+    /// Is it a directory with a job in it?
+    fn is_job(&self, name: &JobName) -> Result<bool, Fault> {
+        let dir = self.dir.open_dir(name.as_str().as_bytes());
+        match dir.and_then(|dir| dir.stat_entry(layout::WORKSHOP)) {
+            Ok(_) => Ok(true),
+            Err(fault) if [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].iter().any(|other| fault.is(*other)) => {
+                Ok(false)
+            }
+            Err(fault) => Err(fault),
+        }
     }
 }
 
