@@ -2,6 +2,8 @@
 
 /// The repository's marker file.
 pub const MARKER: &[u8] = b"linksnap.toml";
+/// That file while it is being written.
+pub const NEW_MARKER: &[u8] = b"linksnap.toml.new";
 /// What the repository says to the next sysadmin.
 pub const README: &[u8] = b"README.txt";
 /// A job's own directory.

@@ -173,7 +173,7 @@ impl Repository {
         let abilities = Abilities::probe(&dir).map_err(|fault| fault.at(path))?;
         let verdict = judge(&filesystem, &abilities, durability);
         let (findings, degraded) = verdict.map_err(|(reason, remedy)| unsuitable(path, reason, remedy))?;
-        dir.set_mode(0o700).map_err(|fault| fault.at(path))?;
+        dir.set_mode(0o700).and_then(|()| clear_attempt(&dir)).map_err(|fault| fault.at(path))?;
         let marker = Marker {
             format: FORMAT,
             uuid: random_uuid().map_err(|fault| fault.at(path))?,
@@ -183,8 +183,8 @@ impl Repository {
         };
         write_new(&dir, layout::README, layout::README_TEXT.as_bytes(), path)?;
         // Last, and by rename: with the marker there, the repository is whole.
-        write_new(&dir, b"linksnap.toml.new", marker_text(&marker).as_bytes(), path)?;
-        dir.rename(b"linksnap.toml.new", &dir, layout::MARKER)
+        write_new(&dir, layout::NEW_MARKER, marker_text(&marker).as_bytes(), path)?;
+        dir.rename(layout::NEW_MARKER, &dir, layout::MARKER)
             .and_then(|()| dir.sync())
             .map_err(|fault| fault.at(path))?;
         Ok((Self { path: path.to_path_buf(), dir, marker }, Creation { findings }))
@@ -303,12 +303,31 @@ fn open_or_make(path: &Path) -> Result<DirFd, RepositoryError> {
 
 fn refuse_occupied(dir: &DirFd, path: &Path) -> Result<(), RepositoryError> {
     let names = dir.names().map_err(|fault| fault.at(path))?;
-    // A fresh ext4 has this directory.
-    if names.iter().all(|name| name.bytes == b"lost+found") {
+    let is_repository = names.contains(layout::MARKER);
+    // A fresh ext4 has the first of these directories.
+    let is_nothing = |name: &[u8]| name == b"lost+found" || (!is_repository && is_of_attempt(dir, name));
+    if names.iter().all(|name| is_nothing(name.bytes)) {
         return Ok(());
     }
-    let is_repository = names.contains(layout::MARKER);
     Err(RepositoryError::NotEmpty { path: path.to_path_buf(), is_repository })
+}
+
+/// Was it left by an attempt to make a repository, which failed or died? A README.txt is ours if it is the beginning of
+/// what we write.
+fn is_of_attempt(dir: &DirFd, name: &[u8]) -> bool {
+    let begins = || {
+        let text = dir.open_file(name).and_then(|file| file.read_all(layout::README_TEXT.len()));
+        text.is_ok_and(|text| layout::README_TEXT.as_bytes().starts_with(&text))
+    };
+    name == layout::NEW_MARKER || name == Abilities::PROBE || (name == layout::README && begins())
+}
+
+/// Removes what an attempt left; the directory of the probe was removed by the one just made.
+fn clear_attempt(dir: &DirFd) -> Result<(), Fault> {
+    [layout::NEW_MARKER, layout::README].iter().try_for_each(|name| match dir.unlink(name) {
+        Err(fault) if !fault.is(Errno::NOENT) => Err(fault),
+        _ => Ok(()),
+    })
 }
 
 fn unsuitable(path: &Path, reason: String, remedy: String) -> RepositoryError {
@@ -383,7 +402,7 @@ fn read_marker(bytes: &[u8]) -> Result<Marker, String> {
 }
 
 /// A random UUID, version 4 (RFC 9562).
-fn random_uuid() -> Result<String, linksnap_inode::Fault> {
+fn random_uuid() -> Result<String, Fault> {
     let random = limits::random_128()?;
     let bits = (random & !(0xF << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");

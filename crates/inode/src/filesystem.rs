@@ -164,9 +164,12 @@ impl Abilities {
         nanoseconds: true,
     };
 
+    /// The directory in which things are tried out, and which a probe that died leaves behind.
+    pub const PROBE: &[u8] = b".linksnap-probe";
+
     /// Tries each ability out in `dir` with files of its own, which are removed again.
     pub fn probe(dir: &DirFd) -> Result<Self, Fault> {
-        let name: &[u8] = b".linksnap-probe";
+        let name = Self::PROBE;
         match dir.make_dir(name) {
             Ok(()) => {}
             Err(fault) if fault.is(Errno::EXIST) => clear_probe(dir, name)?,

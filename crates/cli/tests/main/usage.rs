@@ -36,6 +36,27 @@ fn init_says_in_json_what_it_found() {
 }
 
 #[test]
+fn what_an_init_that_died_left_is_no_obstacle_but_a_readme_of_others_is() {
+    let stage = Stage::new();
+    stage.init();
+    let readme = std::fs::read(stage.path("repo/README.txt")).unwrap();
+    std::fs::remove_dir_all(stage.path("repo")).unwrap();
+    stage.write("repo/README.txt", &readme[..readme.len() / 2]);
+    stage.write("repo/linksnap.toml.new", "# A link");
+    stage.write("repo/.linksnap-probe/a", "");
+    stage.init();
+    assert_eq!(std::fs::read(stage.path("repo/README.txt")).unwrap(), readme);
+    assert!(!stage.path("repo/linksnap.toml.new").exists() && !stage.path("repo/.linksnap-probe").exists());
+    for text in ["What I keep here", &format!("{} and more", String::from_utf8_lossy(&readme))] {
+        stage.write("other/README.txt", text);
+        let other = stage.path("other");
+        let args = ["init", "--degraded", "--repo", other.to_str().unwrap()];
+        stage.call(args).exited(12).said(&["not empty"]);
+        assert_eq!(std::fs::read_to_string(other.join("README.txt")).unwrap(), text);
+    }
+}
+
+#[test]
 fn a_dry_init_makes_nothing() {
     let stage = Stage::new();
     let text = stage.call(["init", "--degraded", "-n"]).succeeded().text();
