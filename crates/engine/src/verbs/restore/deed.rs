@@ -233,6 +233,11 @@ impl<'a> Deed<'a> {
             return make(name);
         }
         let unfinished = UNFINISHED.as_bytes();
+        // A restore that died may have left one.
+        match to.unlink(unfinished) {
+            Err(fault) if !fault.is(Errno::NOENT) => return Err(self.at(path, fault)),
+            _ => {}
+        }
         if !make(unfinished)? {
             return Ok(false);
         }
