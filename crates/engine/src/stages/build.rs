@@ -131,6 +131,8 @@ pub fn build<T: Tree>(
     run.pause(hands)?;
     let opened = match open(run, tree, &task) {
         Ok(opened) => opened,
+        // A tree without a root would be a snapshot of nothing.
+        Err(fault) if task.path.is_empty() => return Err(RunError::Root(fault.at("/"))),
         Err(fault) => {
             task.read_own(hands)?;
             lose(run, &task, fault, hands)?;

@@ -235,6 +235,9 @@ pub enum RunError {
     /// The repository's filesystem failed.
     #[error(transparent)]
     Staging(#[from] FsError),
+    /// Not even the directory from which all sources are reached could be read.
+    #[error("no source can be reached")]
+    Root(#[source] FsError),
     /// What was built is not what it should be.
     #[error("validation failed in {}: {what}", String::from_utf8_lossy(path))]
     Invalid {
