@@ -222,15 +222,25 @@ fn give(
     }
 }
 
+/// What `setxattr(2)` says where the filesystem, its limits (ext4: `ENOSPC`), the value or the user is in the way.
+const REFUSALS: [Errno; 8] = [
+    Errno::OPNOTSUPP,
+    Errno::PERM,
+    Errno::ACCESS,
+    Errno::INVAL,
+    Errno::RANGE,
+    Errno::TOOBIG,
+    Errno::NOSPC,
+    Errno::NODATA,
+];
+
 /// An extended attribute that this filesystem or this user cannot set is a problem of the path, not of the
-/// run; a full disk is one of the run.
+/// run; a disk that fails is one of the run, for what it did not take now it may take tomorrow.
 fn keep_going(result: Result<(), Fault>) -> Result<Option<Fault>, StoreError> {
     match result {
         Ok(()) => Ok(None),
-        Err(fault) if matches!(fault.errno, Errno::DQUOT | Errno::IO | Errno::ROFS) => {
-            Err(StoreError::Target(fault))
-        }
-        Err(fault) => Ok(Some(fault)),
+        Err(fault) if REFUSALS.contains(&fault.errno) => Ok(Some(fault)),
+        Err(fault) => Err(StoreError::Target(fault)),
     }
 }
 
