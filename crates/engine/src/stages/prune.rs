@@ -2,7 +2,7 @@
 //! where that matters, and has [`retire`] follow.
 
 use jiff::tz::TimeZone;
-use linksnap_catalog::{Accounts, CatalogError, Freed, Reader, Snapshot, SnapshotId, Writer};
+use linksnap_catalog::{Accounts, Freed, Reader, Snapshot, SnapshotId, Writer};
 use linksnap_inode::filesystem::Filesystem;
 use linksnap_inode::{DirFd, Fault};
 
@@ -104,7 +104,7 @@ pub fn decide(
     let room = room_of(job.dir()).map_err(|fault| JobError::from(fault.at(job.path())))?;
     let shortfall = retain::make_room(&mut retained, &retention.headroom, room, &mut frees);
     match failed {
-        Some(source) => Err(job.catalog_error(source).into()),
+        Some(error) => Err(error.into()),
         None => Ok(Plan { retained, shortfall, stuck: Vec::new() }),
     }
 }
@@ -128,9 +128,10 @@ pub fn settle_room(job: &Job, retention: &Retention, monitor: &dyn Monitor) -> R
 }
 
 /// What the snapshots hold, in blocks of the repository's filesystem.
-pub fn read_accounts(job: &Job) -> Result<Accounts, CatalogError> {
-    let block = Filesystem::of(job.dir()).map_or(1, |filesystem| filesystem.block);
-    Reader::open(&job.catalog_path())?.accounts(block)
+pub fn read_accounts(job: &Job) -> Result<Accounts, JobError> {
+    let filesystem = Filesystem::of(job.dir()).map_err(|fault| fault.at(job.path()))?;
+    let accounts = Reader::open(&job.catalog_path()).and_then(|reader| reader.accounts(filesystem.block));
+    accounts.map_err(|source| job.catalog_error(source))
 }
 
 fn room_of(dir: &DirFd) -> Result<Room, Fault> {

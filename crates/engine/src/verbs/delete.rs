@@ -75,7 +75,7 @@ impl DeleteError {
 /// Says what deleting all of these would free, or why they may not go. Writes nothing and takes no lock.
 pub fn preview(job: &Job, doomed: &[Snapshot], now: i64) -> Result<Held, DeleteError> {
     refuse_pinned(job, doomed, now)?;
-    let accounts = prune::read_accounts(job).map_err(|source| job.catalog_error(source))?;
+    let accounts = prune::read_accounts(job)?;
     let ids: Vec<SnapshotId> = doomed.iter().map(|one| one.id).collect();
     Ok(accounts.freed_by(&ids))
 }

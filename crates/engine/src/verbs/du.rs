@@ -50,7 +50,7 @@ impl Usage {
 /// Adds up what the job's snapshots hold.
 pub fn du(job: &Job) -> Result<Usage, JobError> {
     let snapshots = job.snapshots()?;
-    let accounts = prune::read_accounts(job).map_err(|source| job.catalog_error(source))?;
+    let accounts = prune::read_accounts(job)?;
     let of = |snapshot: Snapshot| SnapshotUsage {
         added: accounts.added(snapshot.id),
         alone: accounts.alone(snapshot.id),
@@ -162,7 +162,7 @@ pub fn count(job: &Job, (holder, now): (&str, i64), monitor: &dyn Monitor) -> Re
         counted.disk_bytes += sums.disk_bytes / links;
         counted.outside_names += (links - sums.names % links) % links;
     }
-    let accounts = prune::read_accounts(job).map_err(|source| job.catalog_error(source))?;
+    let accounts = prune::read_accounts(job)?;
     counted.claimed = accounts.total();
     Ok(counted)
 }

@@ -91,8 +91,7 @@ fn frees(job: &Job, doomed: &[linksnap_catalog::SnapshotId]) -> Result<Freed, Pr
     if doomed.is_empty() {
         return Ok(Freed::default());
     }
-    let accounts =
-        prune::read_accounts(job).map_err(|source| DecideError::from(job.catalog_error(source)))?;
+    let accounts = prune::read_accounts(job).map_err(DecideError::from)?;
     let held = accounts.freed_by(doomed);
     Ok(Freed { inodes: held.inodes, bytes: held.bytes })
 }
