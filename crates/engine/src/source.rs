@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use linksnap_inode::filesystem::{Filesystem, Nature};
-use linksnap_inode::{DirFd, Errno, FsError, Kind, Stat, dir::path_bytes};
+use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind, Stat, dir::path_bytes};
 
 use crate::path;
+use crate::tree::{Tree, TreeDir};
 
 /// The paths of a job, none inside another unless another filesystem may lie between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +165,40 @@ fn check(root: &DirFd, source: &[u8], repository: Option<&Stat>) -> Result<(), S
         return Err(SourceError::Pseudo { path: full, filesystem: filesystem.name() });
     }
     Ok(())
+}
+
+/// On which filesystem each source lay when a run began: by that it is seen that one was unmounted under it.
+#[derive(Debug)]
+pub struct Footing(Vec<(Vec<u8>, u64)>);
+
+impl Footing {
+    /// Of sources that were just looked at.
+    pub fn of<T: Tree>(sources: &Sources, tree: &T) -> Result<Self, SourceError> {
+        let paths = sources.paths();
+        let devices = paths.map(|path| match device(tree, path) {
+            Ok(device) => Ok((path.to_vec(), device)),
+            Err(fault) => Err(fault.at(path::as_path(&path::absolute(path))).into()),
+        });
+        Ok(Self(devices.collect::<Result<_, SourceError>>()?))
+    }
+
+    /// The sources that are gone now, or lie on another filesystem, as absolute paths.
+    pub fn lost<T: Tree>(&self, tree: &T) -> impl Iterator<Item = Vec<u8>> {
+        let is_lost = |(path, was): &&(Vec<u8>, u64)| !device(tree, path).is_ok_and(|is| is == *was);
+        self.0.iter().filter(is_lost).map(|(path, _)| path::absolute(path))
+    }
+}
+
+/// The device of a directory itself, which mounts what is to be mounted when it is opened, or of another entry.
+fn device<T: Tree>(tree: &T, path: &[u8]) -> Result<u64, Fault> {
+    let stat = match tree.open(path).and_then(|dir| dir.stat()) {
+        Ok(stat) => stat,
+        Err(_) => {
+            let (above, name) = path::split(path);
+            tree.open(above)?.stat_entry(name)?
+        }
+    };
+    Ok(stat.device)
 }
 
 #[cfg(test)]

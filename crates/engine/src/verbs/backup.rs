@@ -24,7 +24,7 @@ use crate::pool;
 use crate::report::{Collected, Problem, ProblemKind, Problems};
 use crate::repository::Repository;
 use crate::snapshot::SnapshotName;
-use crate::source::{SourceError, Sources};
+use crate::source::{Footing, SourceError, Sources};
 use crate::stages::begin::{self, Begun};
 use crate::stages::build::{self, Past, Task};
 use crate::stages::plan::Known;
@@ -156,6 +156,8 @@ pub fn backup(
     let root = open_root()?;
     let repository_stat = stat_of(repository)?;
     sources.check(&root, Some(&repository_stat))?;
+    let tree = LocalTree::new(root);
+    let footing = Footing::of(&sources, &tree)?;
 
     let job = Job::open_or_create(repository, job)?;
     let begun = begin::begin(&job, &options.holder, options.now, monitor)?;
@@ -167,7 +169,7 @@ pub fn backup(
         repository: Some(repository_stat),
     };
     let recipe = Recipe { job: &job, options, monitor, problems: &problems };
-    recipe.cook(scope, &LocalTree::new(root), begun)
+    recipe.cook(scope, (&tree, &footing), begun)
 }
 
 fn open_root() -> Result<DirFd, BackupError> {
@@ -195,7 +197,12 @@ struct Built {
 }
 
 impl Recipe<'_> {
-    fn cook(&self, scope: Scope<'_>, tree: &LocalTree, begun: Begun) -> Result<BackupSummary, BackupError> {
+    fn cook(
+        &self,
+        scope: Scope<'_>,
+        (tree, footing): (&LocalTree, &Footing),
+        begun: Begun,
+    ) -> Result<BackupSummary, BackupError> {
         let Begun { mut writer, sync, recovered, lock: _lock } = begun;
         let sync = &sync;
         let snapshots = writer.snapshots().map_err(|source| self.catalog_error(source))?;
@@ -206,6 +213,7 @@ impl Recipe<'_> {
             Ok(built) => built,
             Err(error) => return Err(self.give_up(error, (id, writer), sync)),
         };
+        footing.lost(tree).for_each(|path| self.tell_of_lost(path));
         self.warn_of_recovery(&recovered);
         let problems = self.problems.take();
         let taken: Vec<String> = snapshots.into_iter().map(|snapshot| snapshot.name).collect();
@@ -297,6 +305,15 @@ impl Recipe<'_> {
                 message: format!("staging could not be dropped: {message}"),
             });
         }
+    }
+
+    /// What vanished with a filesystem is more than files that come and go.
+    fn tell_of_lost(&self, path: Vec<u8>) {
+        let message =
+            "this source is gone, or lies on another filesystem than when the run began: was it unmounted? \
+                       This snapshot may lack what it held"
+                .to_owned();
+        self.problems.add(self.monitor, Problem { kind: ProblemKind::Unreadable, path, message });
     }
 
     fn warn_of_recovery(&self, recovered: &Recovered) {

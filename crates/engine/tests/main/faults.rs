@@ -27,7 +27,7 @@ fn kinds(summary: &BackupSummary) -> Vec<ProblemKind> {
     summary.problems.list.iter().map(|problem| problem.kind).collect()
 }
 
-fn paths(summary: &BackupSummary, kind: ProblemKind) -> Vec<PathBuf> {
+pub fn paths(summary: &BackupSummary, kind: ProblemKind) -> Vec<PathBuf> {
     let of_kind = summary.problems.list.iter().filter(|problem| problem.kind == kind);
     of_kind.map(|problem| PathBuf::from(OsStr::from_bytes(&problem.path))).collect()
 }
@@ -45,10 +45,10 @@ pub fn whole_chain(error: &dyn std::error::Error) -> String {
 // --- sources that change under the run ---
 
 /// Does something to the source when it is asked for the n-th time what it wants: between any two entries.
-struct Meddler<'a> {
-    at: u64,
-    asked: AtomicU64,
-    deed: &'a (dyn Fn() + Sync),
+pub struct Meddler<'a> {
+    pub at: u64,
+    pub asked: AtomicU64,
+    pub deed: &'a (dyn Fn() + Sync),
 }
 
 impl Monitor for Meddler<'_> {
@@ -60,9 +60,9 @@ impl Monitor for Meddler<'_> {
     }
 }
 
-const SIZE: usize = 600_000;
+pub const SIZE: usize = 600_000;
 
-fn small_tree(source: &Path) {
+pub fn small_tree(source: &Path) {
     drop(
         TreeBuilder::new(source)
             .file("before", "before")
@@ -147,6 +147,14 @@ fn a_file_may_become_anything_at_any_moment() {
     let directory = Edit::Write { path: "last/below".into(), content: Content::Bytes(b"b".to_vec()) };
     let fifo = Edit::Fifo { path: "dir/two".into() };
     survives_meddling(&[link, directory, fifo], &["dir", "last"], TURNED);
+}
+
+/// `/dev/zero` has no end, and reading from other devices is an act.
+#[test]
+fn a_file_may_become_a_device_at_any_moment() {
+    skip_unless!(skip::is_root(), "needs root");
+    let zero = |path: &str| Edit::CharDevice { path: path.into(), major: 1, minor: 5 };
+    survives_meddling(&[zero("dir/sub/deep"), zero("last")], &["dir", "last"], TURNED);
 }
 
 #[test]
@@ -417,10 +425,10 @@ fn rules_leave_out_what_they_say() {
 // --- mount points ---
 
 /// A mount that ends with the test.
-struct Mounted(PathBuf);
+pub struct Mounted(pub PathBuf);
 
 impl Mounted {
-    fn new(at: &Path, args: &[&str]) -> Option<Self> {
+    pub fn new(at: &Path, args: &[&str]) -> Option<Self> {
         let done = Command::new("mount").args(args).arg(at).output().ok()?;
         done.status.success().then(|| Self(at.to_path_buf()))
     }

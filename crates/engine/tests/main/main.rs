@@ -24,3 +24,4 @@ mod real_trees;
 mod recover;
 mod retire;
 mod sabotage;
+mod stale;
