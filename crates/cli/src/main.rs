@@ -17,6 +17,7 @@ mod moment;
 mod output;
 mod progress;
 mod retention;
+mod sandbox;
 mod several;
 mod signals;
 mod size;

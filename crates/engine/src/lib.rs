@@ -17,6 +17,7 @@ pub mod policy;
 pub mod pool;
 pub mod report;
 pub mod repository;
+pub mod sandbox;
 pub mod snapshot;
 pub mod source;
 pub mod stages;

@@ -10,6 +10,7 @@ use crate::job::JobName;
 use crate::layout;
 use crate::path::{above, nearest_existing};
 use crate::report::Class;
+use crate::sandbox::{self, Ground};
 
 /// The format of repositories that this program writes.
 const FORMAT: u32 = 1;
@@ -168,6 +169,7 @@ impl Repository {
         durability: Durability,
     ) -> Result<(Self, Creation), RepositoryError> {
         let dir = open_or_make(path)?;
+        sandbox::narrow(&[Ground::Tree(&dir)]);
         refuse_occupied(&dir, path)?;
         let filesystem = Filesystem::of(&dir).map_err(|fault| fault.at(path))?;
         let abilities = Abilities::probe(&dir).map_err(|fault| fault.at(path))?;

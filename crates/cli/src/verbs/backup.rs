@@ -16,7 +16,7 @@ use crate::summary::backup::Backed;
 use crate::summary::step::Step;
 use crate::target::{self, Target};
 use crate::verbs::init;
-use crate::{clock, environment, locate, several, signals};
+use crate::{clock, environment, locate, sandbox, several, signals};
 
 /// Runs what was asked for; the worst exit code wins.
 pub fn backup(args: &BackupArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -62,7 +62,7 @@ fn open(
             Ok(None)
         }
         Err(RepositoryError::Missing { .. } | RepositoryError::NotOne { .. }) if args.init => {
-            let (repository, findings) = init::create(&path, &args.durability)?;
+            let (repository, findings) = init::create(&path, &args.durability, output)?;
             if !output.is_json() {
                 init::say(&repository, &findings, output);
             }
@@ -94,13 +94,14 @@ fn run(
         holder: environment::holder("backup", now),
     };
     let watcher = Watcher::new(output, target.job.as_str(), "starting");
-    let summary = match repository.filter(|_| !args.dry_run) {
-        Some(repository) => engine::backup(repository, &target.job, &options, &watcher)?,
+    let run = || match repository.filter(|_| !args.dry_run) {
+        Some(repository) => engine::backup(repository, &target.job, &options, &watcher),
         None => {
             let mut step = |step: &PlannedStep| show(step, output, &watcher);
-            engine::preview(repository, &target.job, &options, &mut step, &watcher)?
+            engine::preview(repository, &target.job, &options, &mut step, &watcher)
         }
     };
+    let summary = sandbox::writing(repository.map(Repository::dir), output, run)?;
     watcher.end();
     let backed = Backed {
         job: target.job.as_str(),

@@ -1,6 +1,7 @@
 //! `delete`: takes snapshots out of the history by hand. Tells first what that frees, and asks.
 
 use linksnap_catalog::{Held, Snapshot, SnapshotId};
+use linksnap_engine::Repository;
 use linksnap_engine::job::Job;
 use linksnap_engine::verbs::delete::{self as engine, DeleteOptions, DeleteSummary};
 use serde::Serialize;
@@ -11,13 +12,24 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Watcher;
 use crate::size::{self, count, counted};
-use crate::{clock, environment, locate, several, signals, table};
+use crate::{clock, environment, locate, sandbox, several, signals, table};
 
 /// Deletes what was named.
 pub fn delete(args: &DeleteArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let now = clock::now()?;
     let repository = locate::repository(global)?;
-    let found = locate::snapshots(&repository, global, &args.snapshots)?;
+    let deed = || choose_and_delete(&repository, now, args, global, output);
+    sandbox::writing([repository.dir()], output, deed)
+}
+
+fn choose_and_delete(
+    repository: &Repository,
+    now: i64,
+    args: &DeleteArgs,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let found = locate::snapshots(repository, global, &args.snapshots)?;
     // All of them before the first goes.
     let all = found
         .into_iter()

@@ -12,8 +12,8 @@ use linksnap_engine::{JobName, Repository};
 use crate::args::{DuArgs, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::locate;
 use crate::output::Output;
+use crate::{locate, sandbox};
 
 /// Answers what is asked.
 pub fn du(args: &DuArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -26,17 +26,20 @@ pub fn du(args: &DuArgs, global: &Global, output: &Output) -> Result<Exit, Failu
         return freed::if_pruned(args, global, output);
     }
     let repository = locate::repository(global)?;
-    if !question.if_deleted.is_empty() {
-        return freed::if_deleted(&repository, &question.if_deleted, global, output);
-    }
-    if question.verify || question.history {
+    if question.verify {
+        // Takes the lock, and tidies up as every writing command does first.
         let found = jobs(&repository, &args.what, global)?;
-        return match question.verify {
-            true => proof::proof(&found, output),
-            false => history::history(&found, output),
-        };
+        return sandbox::writing(found.iter().map(Job::dir), output, || proof::proof(&found, output));
     }
-    held::held(&named(&repository, &args.what, global)?, output)
+    sandbox::reading(&repository, output, || {
+        if !question.if_deleted.is_empty() {
+            return freed::if_deleted(&repository, &question.if_deleted, global, output);
+        }
+        match question.history {
+            true => history::history(&jobs(&repository, &args.what, global)?, output),
+            false => held::held(&named(&repository, &args.what, global)?, output),
+        }
+    })
 }
 
 /// The jobs that were named, else all.

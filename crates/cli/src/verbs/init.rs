@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::JsonPath;
 use crate::output::Output;
-use crate::{clock, locate};
+use crate::{clock, locate, sandbox};
 
 /// Makes the repository.
 pub fn init(args: &InitArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -25,7 +25,7 @@ pub fn init(args: &InitArgs, global: &Global, output: &Output) -> Result<Exit, F
     if args.dry_run {
         return preview(&path, args, output);
     }
-    let (repository, findings) = create(&path, &args.durability)?;
+    let (repository, findings) = create(&path, &args.durability, output)?;
     if output.is_json() {
         output.json(&Document::new(&repository, &findings));
     } else {
@@ -61,8 +61,14 @@ struct Planned<'a> {
 }
 
 /// Makes a repository; what was found out about the filesystem, in sentences.
-pub fn create(path: &Path, args: &DurabilityArgs) -> Result<(Repository, Vec<String>), Failure> {
-    let (repository, creation) = Repository::create(path, clock::now()?, durability(args))?;
+pub fn create(
+    path: &Path,
+    args: &DurabilityArgs,
+    output: &Output,
+) -> Result<(Repository, Vec<String>), Failure> {
+    let now = clock::now()?;
+    let (repository, creation) =
+        sandbox::making(path, output, || Repository::create(path, now, durability(args)))?;
     Ok((repository, creation.findings))
 }
 

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 
+use linksnap_engine::Repository;
 use linksnap_engine::verbs::ls::{self as engine, ListedEntry, LsOptions};
 use linksnap_inode::Kind;
 use serde::Serialize;
@@ -12,18 +13,28 @@ use crate::args::{Global, LsArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::{self, JsonPath};
-use crate::locate;
 use crate::output::Output;
-use crate::table;
+use crate::{locate, sandbox, table};
 
 /// Lists.
 pub fn ls(args: &LsArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let (selector, paths) = understand(args)?;
-    let repository = locate::repository(global)?;
-    let (job, snapshot) = locate::snapshot(&repository, global, &selector)?;
     let options = LsOptions { recursive: args.recursive || paths.is_empty(), paths };
+    let repository = locate::repository(global)?;
+    sandbox::reading(&repository, output, || list(&repository, &selector, &options, args, global, output))
+}
+
+fn list(
+    repository: &Repository,
+    selector: &str,
+    options: &LsOptions,
+    args: &LsArgs,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let (job, snapshot) = locate::snapshot(repository, global, selector)?;
     let mut is_first = true;
-    engine::ls(&job, &snapshot, &options, &mut |entry| {
+    engine::ls(&job, &snapshot, options, &mut |entry| {
         if output.is_json() {
             output.json_element(&Element::new(entry), is_first);
             is_first = false;

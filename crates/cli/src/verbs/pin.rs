@@ -1,6 +1,7 @@
 //! `pin` and `unpin`: what no rule may drop.
 
 use linksnap_catalog::Snapshot;
+use linksnap_engine::Repository;
 use linksnap_engine::job::Job;
 use linksnap_engine::verbs::pin::{self as engine, Pin};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use crate::args::{Global, PinArgs, UnpinArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{clock, environment, json, locate, several, table, zone};
+use crate::{clock, environment, json, locate, sandbox, several, table, zone};
 
 /// Pins what was named.
 pub fn pin(args: &PinArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -47,7 +48,17 @@ struct Deed {
 impl Deed {
     fn follow(&self, texts: &[String], global: &Global, output: &Output) -> Result<Exit, Failure> {
         let repository = locate::repository(global)?;
-        let found = locate::snapshots(&repository, global, texts)?;
+        sandbox::writing([repository.dir()], output, || self.do_it(&repository, texts, global, output))
+    }
+
+    fn do_it(
+        &self,
+        repository: &Repository,
+        texts: &[String],
+        global: &Global,
+        output: &Output,
+    ) -> Result<Exit, Failure> {
+        let found = locate::snapshots(repository, global, texts)?;
         let mut elements = Vec::new();
         let exit = several::each(
             &found,

@@ -13,22 +13,25 @@ use crate::progress::Watcher;
 use crate::retention::{self, Keeping, Subject};
 use crate::summary::prune::Pruned;
 use crate::summary::simulation::Simulated;
-use crate::{clock, environment, several, signals, table};
+use crate::{clock, environment, sandbox, several, signals, table};
 
 /// Prunes the jobs that were named, else the configured ones.
 pub fn prune(args: &PruneArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let now = clock::now()?;
     let subjects = retention::subjects(&args.jobs, &args.keep, global, output)?;
     signals::listen()?;
-    several::each(
-        &subjects,
-        |subject| subject.job.name().as_str(),
-        output,
-        |subject| match until(args, &subject.keeping, now)? {
-            Some(until) => foresee(subject, (now, until), output),
-            None => one(subject, args, now, output),
-        },
-    )
+    let all = || {
+        several::each(
+            &subjects,
+            |subject| subject.job.name().as_str(),
+            output,
+            |subject| match until(args, &subject.keeping, now)? {
+                Some(until) => foresee(subject, (now, until), output),
+                None => one(subject, args, now, output),
+            },
+        )
+    };
+    sandbox::writing(subjects.iter().map(|subject| subject.job.dir()), output, all)
 }
 
 /// The time that the user wants to look at, if it is not now.

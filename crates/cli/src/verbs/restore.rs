@@ -1,28 +1,44 @@
 //! `restore`: copies a snapshot, or some of its paths, to a directory.
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
+use linksnap_engine::Repository;
 use linksnap_engine::verbs::restore::{self as engine, Existing, RestoreOptions, RestoreStep};
 
 use crate::args::{Global, RestoreArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::locate;
 use crate::output::Output;
 use crate::progress::Watcher;
 use crate::signals::listen;
 use crate::size::counted;
 use crate::summary::{restore::Restored, step::Step};
+use crate::{locate, sandbox};
 
 /// Restores, or says what would be restored.
 pub fn restore(args: &RestoreArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let repository = locate::repository(global)?;
-    let (job, snapshot) = locate::snapshot(&repository, global, &args.snapshot)?;
     let target = std::path::absolute(&args.target)
         .map_err(|error| Failure::usage("cannot use the target").because(&error))?;
+    let deed = || bring(&repository, &target, args, global, output);
+    match args.dry_run {
+        true => sandbox::reading(&repository, output, deed),
+        false => sandbox::restoring(&repository, &target, output, deed),
+    }
+}
+
+fn bring(
+    repository: &Repository,
+    target: &Path,
+    args: &RestoreArgs,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let (job, snapshot) = locate::snapshot(repository, global, &args.snapshot)?;
     let options = RestoreOptions {
         paths: args.paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
-        target,
+        target: target.to_path_buf(),
         existing: if args.overwrite { Existing::Overwrite } else { Existing::Refuse },
     };
     listen()?;

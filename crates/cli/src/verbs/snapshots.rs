@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use linksnap_catalog::{Snapshot, State};
+use linksnap_engine::Repository;
 use linksnap_engine::job::Job;
 use serde::Serialize;
 
@@ -12,15 +13,25 @@ use crate::failure::Failure;
 use crate::json::{self, JsonPath};
 use crate::output::Output;
 use crate::size::{self, count, counted};
-use crate::{clock, locate, table};
+use crate::{clock, locate, sandbox, table};
 
 /// Lists the snapshots of the jobs that were named, else of all.
 pub fn snapshots(args: &SnapshotsArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let now = clock::now()?;
     let repository = locate::repository(global)?;
+    sandbox::reading(&repository, output, || list(&repository, &args.jobs, now, global, output))
+}
+
+fn list(
+    repository: &Repository,
+    jobs: &[String],
+    now: i64,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let mut all = Vec::new();
     let mut worst = Exit::Done;
-    for job in locate::jobs(&repository, global, &args.jobs)? {
+    for job in locate::jobs(repository, global, jobs)? {
         // One job whose catalog cannot be read hides only its own snapshots.
         match job.snapshots() {
             Ok(snapshots) => all.push((job, snapshots)),

@@ -1,6 +1,7 @@
 //! `verify`: compares what is stored with what was recorded, job by job.
 
 use linksnap_catalog::Snapshot;
+use linksnap_engine::Repository;
 use linksnap_engine::job::Job;
 use linksnap_engine::verbs::verify::{self as engine, VerifyOptions};
 
@@ -10,19 +11,28 @@ use crate::failure::Failure;
 use crate::locate;
 use crate::output::Output;
 use crate::progress::Watcher;
-use crate::several;
 use crate::signals::listen;
 use crate::summary::verify::Verified;
+use crate::{sandbox, several};
 
 /// Verifies what was named, else everything.
 pub fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let repository = locate::repository(global)?;
-    let mut wanted = locate::snapshots(&repository, global, &args.snapshots)?;
+    listen()?;
+    sandbox::reading(&repository, output, || all(&repository, args, global, output))
+}
+
+fn all(
+    repository: &Repository,
+    args: &VerifyArgs,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let mut wanted = locate::snapshots(repository, global, &args.snapshots)?;
     if wanted.is_empty() {
-        let jobs = locate::jobs(&repository, global, &[])?;
+        let jobs = locate::jobs(repository, global, &[])?;
         wanted.extend(jobs.into_iter().map(|job| (job, Vec::new())));
     }
-    listen()?;
     several::each(
         &wanted,
         |(job, _)| job.name().as_str(),

@@ -14,6 +14,7 @@ mod pipes;
 mod prune;
 mod reading;
 mod restore;
+mod sandbox;
 mod stage;
 mod usage;
 mod verify;

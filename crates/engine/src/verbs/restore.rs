@@ -14,6 +14,7 @@ use crate::job::{Job, JobError};
 use crate::monitor::{Monitor, Progress};
 use crate::path;
 use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
+use crate::sandbox::{self, Ground};
 use crate::source::{SourceError, Sources};
 use crate::verbs::restore::plan::Plan;
 
@@ -152,6 +153,7 @@ pub fn restore(
     }
     limits::raise_open_files();
     let target = deed::open_target(&options.target)?;
+    sandbox::narrow(&[Ground::Tree(&target), Ground::Catalog(job.workshop())]);
     let paths = selection(options)?;
     let problems = Problems::default();
     let progress = Progress::default();

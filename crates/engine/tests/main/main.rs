@@ -24,4 +24,5 @@ mod real_trees;
 mod recover;
 mod retire;
 mod sabotage;
+mod sandbox;
 mod stale;

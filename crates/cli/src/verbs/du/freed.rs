@@ -11,9 +11,10 @@ use crate::args::{DuArgs, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::retention::{self, Subject};
 use crate::size::{self, count, counted};
 use crate::summary::held::Amounts;
-use crate::{clock, locate, retention, several};
+use crate::{clock, locate, sandbox, several};
 
 /// If all of these were deleted.
 pub fn if_deleted(
@@ -42,9 +43,14 @@ pub fn if_deleted(
 pub fn if_pruned(args: &DuArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let now = clock::now()?;
     let subjects = retention::subjects(&args.what, &args.keep, global, output)?;
+    let jobs: Vec<&Job> = subjects.iter().map(|subject| &subject.job).collect();
+    sandbox::catalogs(&jobs, output, || pruned(&subjects, now, output))
+}
+
+fn pruned(subjects: &[Subject], now: i64, output: &Output) -> Result<Exit, Failure> {
     let mut documents = Vec::new();
     let exit = several::each(
-        &subjects,
+        subjects,
         |subject| subject.job.name().as_str(),
         output,
         |subject| {
