@@ -218,26 +218,6 @@ impl DirFd {
         rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR).op("remove directory")
     }
 
-    /// Sets owner and group of the entry `name`, of a symbolic link its own; `None` leaves one as it is.
-    pub fn set_entry_owner(&self, name: &[u8], uid: Option<u32>, gid: Option<u32>) -> Result<(), Fault> {
-        let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
-        rustix::fs::chownat(&self.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).op("set the owner of")
-    }
-
-    /// Sets the mode of the special file `name`, by a descriptor that names the inode: `fchmodat(2)` would follow a
-    /// symbolic link that somebody has put in its place. Of a link nothing is set, or its own mode, which means nothing.
-    pub fn set_special_mode(&self, name: &[u8], mode: u16) -> Result<(), Fault> {
-        let fd = self.open_path(name)?;
-        let mode = Mode::from_raw_mode(u32::from(mode));
-        rustix::fs::chmodat(rustix::fs::CWD, magic_link(&fd), mode, AtFlags::empty()).op("set the mode of")
-    }
-
-    /// Sets the modification time of the entry `name` and leaves its access time alone.
-    pub fn set_entry_mtime(&self, name: &[u8], mtime: Timestamp) -> Result<(), Fault> {
-        rustix::fs::utimensat(&self.fd, name, &only_mtime(mtime), AtFlags::SYMLINK_NOFOLLOW)
-            .op("set the time of")
-    }
-
     /// Sets owner and group of the directory itself; `None` leaves one as it is.
     pub fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<(), Fault> {
         rustix::fs::fchown(&self.fd, uid.map(Uid::from_raw), gid.map(Gid::from_raw)).op("set the owner of")

@@ -92,12 +92,10 @@ impl Xattrs {
         })
     }
 
-    /// Gives these attributes to a new entry `name` that has none.
-    pub fn write_entry(&self, dir: &DirFd, name: &[u8]) -> Result<(), Fault> {
-        let fd = dir.open_path(name)?;
-        let path = magic_link(&fd);
+    /// Gives these attributes to the inode that a magic link leads to, which has none.
+    pub(crate) fn write_new(&self, path: &str) -> Result<(), Fault> {
         self.write_missing(&Self::default(), |name, value| {
-            rustix::fs::setxattr(&path, name, value, rustix::fs::XattrFlags::empty())
+            rustix::fs::setxattr(path, name, value, rustix::fs::XattrFlags::empty())
         })
     }
 

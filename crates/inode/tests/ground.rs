@@ -39,12 +39,13 @@ fn no_symbolic_link_is_followed() {
 fn no_mode_is_set_through_a_link() {
     let (_own, dir) = ground();
     dir.make_node(b"fifo", Kind::Fifo, 0).expect("made");
-    dir.set_special_mode(b"fifo", 0o644).expect("set");
+    dir.hold(b"fifo", Kind::Fifo).expect("held").set_mode(0o644).expect("set");
     assert_eq!(dir.stat_entry(b"fifo").expect("there").mode, 0o644);
     dir.create_file(b"file").expect("made");
     dir.make_symlink(b"link", b"file").expect("made");
     // An error, or nothing: the kernel decides.
-    dir.set_special_mode(b"link", 0o666).ok();
+    assert!(dir.hold(b"link", Kind::Fifo).is_err_and(|fault| fault.is(Errno::STALE)));
+    dir.hold(b"link", Kind::Symlink).expect("held").set_mode(0o666).ok();
     assert_eq!(dir.stat_entry(b"file").expect("there").mode, 0o600);
 }
 
@@ -182,4 +183,38 @@ fn names_are_bytes() {
     let found: Vec<Vec<u8>> = names.iter().map(|name| name.bytes.to_vec()).collect();
     assert_eq!(found, [b"-rf".to_vec(), b"a\nb".to_vec(), vec![b'x'; 255], b"\xff\xfe".to_vec()]);
     assert!(DirFd::open_root(Path::new("/nonexistent")).is_err());
+}
+
+#[test]
+fn what_was_made_is_held_and_what_was_put_in_its_place_is_not() {
+    let (_own, dir) = ground();
+    dir.create_file(b"other").expect("made").set_mode(0o600).expect("ours");
+    for kind in [Kind::Fifo, Kind::Symlink] {
+        let put = |name: &[u8], kind| match kind {
+            Kind::Symlink => dir.make_symlink(name, b"other"),
+            kind => dir.make_node(name, kind, 0),
+        };
+        put(b"new", kind).expect("made");
+        let node = dir.hold(b"new", kind).expect("it is there");
+        // Whatever comes in its place: what is held is what was made.
+        dir.rename(b"new", &dir, b"moved").expect("renamed");
+        dir.make_symlink(b"new", b"other").expect("made");
+        node.set_mtime(Timestamp { seconds: 7, nanoseconds: 8 }).expect("ours");
+        if kind == Kind::Fifo {
+            node.set_mode(0o640).expect("ours");
+        }
+        let moved = dir.stat_entry(b"moved").expect("it is there");
+        assert_eq!((moved.kind, moved.mtime.seconds, moved.mtime.nanoseconds), (kind, 7, 8));
+        assert!(kind == Kind::Symlink || moved.mode == 0o640);
+        let other = dir.open_file(b"other").and_then(|file| file.stat()).expect("it is there");
+        assert_eq!(other.mode, 0o600);
+        assert!(other.mtime.seconds > 7);
+        // And what is not what was made is not held.
+        let other_kind = if kind == Kind::Fifo { Kind::Fifo } else { Kind::Socket };
+        assert!(dir.hold(b"new", other_kind).is_err_and(|fault| fault.is(Errno::STALE)));
+        assert!(dir.hold(b"other", kind).is_err_and(|fault| fault.is(Errno::STALE)));
+        dir.link(b"moved", &dir, b"second").expect("linked");
+        assert!(dir.hold(b"moved", kind).is_err_and(|fault| fault.is(Errno::STALE)));
+        [b"new".as_slice(), b"moved", b"second"].iter().for_each(|name| dir.unlink(name).expect("ours"));
+    }
 }

@@ -12,4 +12,5 @@ pub mod naive;
 mod place;
 pub mod rsync;
 pub mod skip;
+pub mod swapper;
 pub mod tree;

@@ -277,14 +277,14 @@ fn store_special<D: TreeDir>(
 
 /// Sets the attributes of a new entry that cannot be opened: a symbolic link or special file.
 fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<Stored, StoreError> {
-    let made = to.stat_entry(name).map_err(StoreError::Target)?;
-    let owner = give(&made, &wanted, |uid, gid| to.set_entry_owner(name, uid, gid));
-    let owner = owner.map_err(StoreError::Target)?;
+    let node = to.hold(name, wanted.kind).map_err(StoreError::Target)?;
+    let made = node.made();
+    let owner = give(made, &wanted, |uid, gid| node.set_owner(uid, gid)).map_err(StoreError::Target)?;
     if wanted.kind != Kind::Symlink {
-        to.set_special_mode(name, wanted.mode).map_err(StoreError::Target)?;
+        node.set_mode(wanted.mode).map_err(StoreError::Target)?;
     }
-    let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write_entry(to, name) })?;
-    to.set_entry_mtime(name, wanted.mtime).map_err(StoreError::Target)?;
+    let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { node.set_xattrs(&xattrs) })?;
+    node.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
     Ok(Stored {
         stat: wanted,
         inode: made.inode,

@@ -20,6 +20,7 @@ mod model;
 mod mounts;
 mod outages;
 mod power_cut;
+mod races;
 mod real_trees;
 mod recover;
 mod retire;
