@@ -29,13 +29,35 @@ pub fn for_pipe(name: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(lines.join(br"\n".as_slice()))
 }
 
-/// Our own words with names among them, for a terminal: newlines stay.
+/// Our own words with names among them, for people: newlines stay, but no line after the first begins where a message
+/// does, so that no name passes for one.
 pub fn message(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
-            '\n' => clean.push('\n'),
+            // The picture of a line stays where it is.
+            '\n' if characters.peek() == Some(&' ') => clean.push('\n'),
+            '\n' => clean.push_str("\n  "),
+            '\t' => clean.push('\t'),
             other => push(&mut clean, other),
+        }
+    }
+    clean
+}
+
+/// JSON, which a terminal may see, too: the same values, but control characters beyond ASCII and those that turn the line
+/// as `\u009b`. They stand in strings only.
+pub fn json(text: String) -> String {
+    let is_bad = |character: char| !character.is_ascii() && is_control(character) || character == '\x7f';
+    if !text.contains(is_bad) {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_bad(character) {
+            true => write!(clean, r"\u{:04x}", u32::from(character)).expect("a String takes everything"),
+            false => clean.push(character),
         }
     }
     clean
@@ -47,15 +69,17 @@ fn push(text: &mut String, character: char) {
         '\r' => text.push_str(r"\r"),
         '\t' => text.push_str(r"\t"),
         '\0'..='\x1f' | '\x7f' => push_byte(text, character as u8),
-        other if other.is_control() || turns_the_line(other) => {
-            text.extend(other.escape_unicode());
-        }
+        other if is_control(other) => text.extend(other.escape_unicode()),
         other => text.push(other),
     }
 }
 
 fn push_byte(text: &mut String, byte: u8) {
     write!(text, r"\x{byte:02x}").expect("a String takes everything");
+}
+
+fn is_control(character: char) -> bool {
+    character.is_control() || turns_the_line(character) || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
 /// Characters that make what follows appear in another order: `"gpj.exe"` can look like `"exe.jpg"`.
@@ -65,7 +89,7 @@ fn turns_the_line(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{for_pipe, for_terminal, message};
+    use super::{for_pipe, for_terminal, json, message};
 
     #[test]
     fn a_terminal_sees_no_control_character_and_no_broken_text() {
@@ -95,7 +119,19 @@ mod tests {
     }
 
     #[test]
-    fn a_message_keeps_its_lines() {
-        assert_eq!(message("one\n\x1b]0;two\x07"), "one\n\\x1b]0;two\\x07");
+    fn a_message_keeps_its_lines_and_none_passes_for_another_message() {
+        assert_eq!(message("one\n\x1b]0;two\x07"), "one\n  \\x1b]0;two\\x07");
+        assert_eq!(message("gone\nhint: do it"), "gone\n  hint: do it");
+        assert_eq!(message("wrong:\n 3 | x\n   | ^"), "wrong:\n 3 | x\n   | ^");
+    }
+
+    #[test]
+    fn json_keeps_its_values() {
+        let text = "{\"name\":\"a\u{9b}b\u{202e}c\u{7f}\u{2028}ü\"}".to_owned();
+        let clean = json(text.clone());
+        assert_eq!(clean, r#"{"name":"a\u009bb\u202ec\u007f\u2028ü"}"#);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&clean), value(&text));
+        assert_eq!(json("{}".to_owned()), "{}");
     }
 }

@@ -153,7 +153,7 @@ impl Output {
     /// A remark for the person who watches.
     pub fn remark(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet && !self.is_json() {
-            self.say(text);
+            say_raw(&escape::message(text));
         }
     }
 
@@ -167,7 +167,8 @@ impl Output {
             false => ("problem:", "\x1b[1;33m"),
         };
         let path = escape::for_terminal(&problem.path);
-        self.say(&format!("{} {path}: {}", self.styled(word, style), self.clean(&problem.message)));
+        let message = escape::message(&problem.message);
+        say_raw(&format!("{} {path}: {message}", self.styled(word, style)));
     }
 
     /// Why the command failed.
@@ -177,12 +178,13 @@ impl Output {
             return say_raw(&to_json(&FailureLine::new(failure)));
         }
         let error = self.styled("error:", "\x1b[1;31m");
-        self.say(&format!("{error} {}", self.clean(&failure.message)));
+        // Standard error is for people, and what they read it with may be a terminal even where it is none now.
+        say_raw(&format!("{error} {}", escape::message(&failure.message)));
         for cause in &failure.causes {
-            self.say(&format!("  because {}", self.clean(cause)));
+            say_raw(&format!("  because {}", escape::message(cause)));
         }
         if let Some(hint) = &failure.hint {
-            self.say(&format!("{} {}", self.styled("hint:", "\x1b[1;36m"), self.clean(hint)));
+            say_raw(&format!("{} {}", self.styled("hint:", "\x1b[1;36m"), escape::message(hint)));
         }
     }
 
@@ -192,7 +194,7 @@ impl Output {
             return None;
         }
         self.sink().flush();
-        drop(write!(io::stderr(), "{question} [y/N] "));
+        drop(write!(io::stderr(), "{} [y/N] ", escape::message(question)));
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer);
         Some(read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -218,15 +220,6 @@ impl Output {
 
     fn sink(&self) -> MutexGuard<'_, Sink> {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn say(&self, text: &str) {
-        say_raw(text);
-    }
-
-    /// Messages hold names, and names can hold anything.
-    fn clean(&self, text: &str) -> String {
-        if self.terminal { escape::message(text) } else { text.to_owned() }
     }
 
     fn styled(&self, word: &str, style: &str) -> String {
@@ -255,6 +248,11 @@ pub fn usage(error: &clap::Error, json: bool) {
         let failure = Failure::usage(message.trim().trim_start_matches("error: "));
         return say_raw(&to_json(&FailureLine::new(&failure)));
     }
+    let plain = error.render().to_string();
+    // What was typed is repeated: names among it can hold anything.
+    if plain.contains(|character: char| character.is_control() && character != '\n') {
+        return say_raw(&escape::message(plain.trim_end()));
+    }
     // Nobody is left to hear that nobody listens.
     drop(error.print());
 }
@@ -265,7 +263,7 @@ fn say_raw(text: &str) {
 }
 
 fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("our types have string keys and no failing parts")
+    escape::json(serde_json::to_string(value).expect("our types have string keys and no failing parts"))
 }
 
 #[derive(Serialize)]

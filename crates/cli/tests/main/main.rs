@@ -16,5 +16,6 @@ mod reading;
 mod restore;
 mod sandbox;
 mod stage;
+mod terminal;
 mod usage;
 mod verify;

@@ -46,7 +46,8 @@ fn print(config: &Config, repository: &Place, jobs: &[Explained<'_>], output: &O
     let path = |path: &Path| output.name(path.as_os_str().as_bytes());
     output.line([b"configuration ".as_slice(), &path(&config.file)].concat());
     let place = repository.path.as_deref().map(path).unwrap_or_default();
-    output.line([b"repository ".as_slice(), &place, b" (", repository.state.as_bytes(), b")"].concat());
+    let state = output.words(&repository.state);
+    output.line([b"repository ".as_slice(), &place, b" (", state.as_bytes(), b")"].concat());
     for job in jobs {
         output.line("");
         output.line(format!("job {}", job.name));
@@ -55,7 +56,7 @@ fn print(config: &Config, repository: &Place, jobs: &[Explained<'_>], output: &O
             output.line([b"  backs up ".as_slice(), &path(source.at), state.as_bytes()].concat());
         }
         for words in job.words() {
-            output.line(format!("  {words}"));
+            output.line(format!("  {}", output.words(&words)));
         }
     }
     output.line("");
