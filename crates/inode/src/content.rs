@@ -75,6 +75,10 @@ pub struct Read {
     pub data_bytes: u64,
 }
 
+/// Of a file larger than this so much at a time is sent on its way to the disk while it is copied: memory holds little
+/// that is not on disk, so that a sync is short, whenever it comes.
+const WRITE_EARLY: u64 = 32 << 20;
+
 /// A buffer for reading, to be used again from file to file.
 #[derive(Debug)]
 pub struct Buffer(Box<[u8]>);
@@ -144,11 +148,17 @@ pub fn copy(
     watch: Watch<'_>,
 ) -> Result<Read, CopyFault> {
     let mut end_of_data = 0;
+    let mut on_its_way = 0;
     let mut writing_failed = false;
     let pumped = pump(from, shape, buffer, watch, &mut |piece, offset| {
         let Piece::Data(bytes) = piece else { return Ok(()) };
         end_of_data = offset + bytes.len() as u64;
-        to.write_at(bytes, offset).inspect_err(|_| writing_failed = true)
+        to.write_at(bytes, offset).inspect_err(|_| writing_failed = true)?;
+        if end_of_data - on_its_way >= WRITE_EARLY {
+            to.begin_writing(on_its_way, end_of_data - on_its_way);
+            on_its_way = end_of_data;
+        }
+        Ok(())
     });
     let side = if writing_failed { CopyFault::Writing } else { CopyFault::Reading };
     let read = pumped.map_err(side)?;

@@ -117,6 +117,13 @@ impl RegularFile {
         rustix::fs::fallocate(&self.fd, flags, offset, length).op("make a hole in")
     }
 
+    /// Has the kernel begin to write a stretch to disk, without waiting for it (`posix_fadvise(2)`,
+    /// `POSIX_FADV_DONTNEED`); a wish, no promise.
+    pub fn begin_writing(&self, offset: u64, length: u64) {
+        let length = std::num::NonZeroU64::new(length);
+        rustix::fs::fadvise(&self.fd, offset, length, rustix::fs::Advice::DontNeed).ok();
+    }
+
     /// Forces the file to disk (`fsync(2)`).
     pub fn sync(&self) -> Result<(), Fault> {
         rustix::fs::fsync(&self.fd).op("sync")

@@ -86,3 +86,23 @@ fn a_signal_after_the_snapshot_is_published_is_no_failure() {
     stage.backup("2026-04-08T03:00:00Z").succeeded();
     stage.call(["du", "--verify"]).succeeded();
 }
+
+#[test]
+fn a_signal_ends_the_copying_of_one_huge_file() {
+    const MIB: usize = 1 << 20;
+    let stage = Stage::new();
+    let mut huge = std::fs::File::create(stage.path("source/huge")).unwrap();
+    let piece = vec![7; MIB];
+    (0..512).for_each(|_| std::io::Write::write_all(&mut huge, &piece).unwrap());
+    drop(huge);
+    stage.init();
+    let staged =
+        stage.path("repo/demo/.linksnap/staging").join(stage.path("source/huge").strip_prefix("/").unwrap());
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let has_begun = || staged.metadata().is_ok_and(|stat| stat.len() > 8 * MIB as u64);
+        let command = stage.command(["backup", "--job", "demo", "source"]);
+        signalled(command, signal, has_begun).exited(code).said(&["interrupted"]);
+        assert!(!staged.exists(), "a file is whole or not there");
+        assert_eq!(stage.snapshots(), [""; 0]);
+    }
+}
