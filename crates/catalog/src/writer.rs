@@ -388,6 +388,14 @@ impl Writer {
         Ok(())
     }
 
+    /// How many entries, directories left out, older snapshots have and `building` has not, or has otherwise.
+    pub fn ended_by(&self, building: SnapshotId) -> Result<u64, CatalogError> {
+        let doing = "count what is gone";
+        let sql = "SELECT count(*) FROM version WHERE last = ?1 AND first < ?1 AND kind <> 'd'";
+        let mut statement = self.connection.prepare_cached(sql).doing(doing)?;
+        statement.query_one([building.0], |row| row.get(0).map(i64::unsigned_abs)).doing(doing)
+    }
+
     /// Gives a staged snapshot another name and time, in a transaction of its own: the first name was taken.
     pub fn rename(&mut self, snapshot: SnapshotId, (name, time): (&str, i64)) -> Result<(), CatalogError> {
         self.execute("UPDATE snapshot SET name = ?2, time = ?3 WHERE id = ?1", (snapshot.0, name, time))?;

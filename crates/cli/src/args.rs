@@ -7,6 +7,7 @@ mod retention;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use linksnap_engine::verbs::backup::Thoroughness;
@@ -15,7 +16,7 @@ pub use crate::args::du::DuArgs;
 pub use crate::args::keep::KeepArgs;
 pub use crate::args::retention::{DeleteArgs, PinArgs, PruneArgs, UnpinArgs};
 
-use crate::{size, tag, thoroughness};
+use crate::{patience, size, tag, thoroughness};
 
 /// Snapshots of directory trees as plain directories that share unchanged files by hard links
 #[derive(Parser)]
@@ -117,6 +118,9 @@ pub enum Verb {
 pub struct InitArgs {
     #[command(flatten)]
     pub durability: DurabilityArgs,
+    /// Accept that an existing repository was moved or copied to where it is now, and say what can be kept there
+    #[arg(long, conflicts_with = "dry_run")]
+    pub moved: bool,
     /// Make nothing; say whether it could be made
     #[arg(short = 'n', long)]
     pub dry_run: bool,
@@ -145,6 +149,9 @@ pub struct BackupArgs {
     /// Drop nothing, whatever `keep` in the configuration says
     #[arg(long)]
     pub no_prune: bool,
+    /// A source that is gone, empty or mostly changed is as it should be
+    #[arg(long)]
+    pub accept_change: bool,
     /// Label the snapshot; can be given several times
     #[arg(long, value_name = "TAG", value_parser = tag::parse)]
     pub tag: Vec<String>,
@@ -155,6 +162,16 @@ pub struct BackupArgs {
     pub validate: Option<Thoroughness>,
     #[command(flatten)]
     pub durability: DurabilityArgs,
+    #[command(flatten)]
+    pub patience: WaitArgs,
+}
+
+/// What to do while another process is at work on a job.
+#[derive(Args)]
+pub struct WaitArgs {
+    /// While another command is at work on the job, wait so long (90s, 10m, 2h) before giving up
+    #[arg(long, value_name = "TIME", value_parser = patience::parse)]
+    pub wait: Option<Duration>,
 }
 
 /// What to leave out, in addition to what the configuration says.

@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use linksnap_engine::exclude::RuleOptions;
-use linksnap_engine::verbs::backup::Thoroughness;
+use linksnap_engine::verbs::backup::{Thoroughness, Upheaval};
 use linksnap_engine::{JobName, Rules};
 use toml::Spanned;
 
 pub use crate::config::keep::Keep;
 
 use crate::config::complaint::{Complaint, Wrong};
-use crate::config::file::{File, Section};
+use crate::config::file::{File, Section, Uuids};
 use crate::environment;
 use crate::failure::Failure;
 use crate::thoroughness;
@@ -33,6 +33,8 @@ pub struct Config {
     pub file: PathBuf,
     /// The repository, absolute.
     pub repository: Option<PathBuf>,
+    /// The UUIDs that the repository may have; any, if there are none.
+    pub repository_uuids: Vec<String>,
     /// What holds for ad hoc runs.
     pub defaults: Settings,
     /// The jobs by name.
@@ -63,6 +65,8 @@ pub struct Settings {
     pub timezone: Option<TimeZone>,
     /// Build new snapshots from what dropped ones leave behind.
     pub recycle: bool,
+    /// What to think of sources that are gone, empty or mostly changed.
+    pub upheaval: Upheaval,
 }
 
 impl Default for Settings {
@@ -74,6 +78,7 @@ impl Default for Settings {
             keep: None,
             timezone: None,
             recycle: true,
+            upheaval: Upheaval::default(),
         }
     }
 }
@@ -114,6 +119,7 @@ impl Config {
                 .hint("write them below [job.NAME]"));
         }
         let repository = raw.repository.map(|path| absolute(path, "the repository")).transpose()?;
+        let repository_uuids = uuids(raw.repository_uuid)?;
         check_patterns(&raw.defaults.exclude)?;
         let defaults = settings(&Settings::default(), &raw.defaults);
         let mut jobs = BTreeMap::new();
@@ -124,7 +130,7 @@ impl Config {
             let job = understand_job(&name, span, section, &defaults)?;
             jobs.insert(name, job);
         }
-        Ok(Self { file: file.to_path_buf(), repository, defaults, jobs })
+        Ok(Self { file: file.to_path_buf(), repository, repository_uuids, defaults, jobs })
     }
 }
 
@@ -170,6 +176,7 @@ fn settings(base: &Settings, section: &Section) -> Settings {
         keep: section.keep.clone().or_else(|| base.keep.clone()),
         timezone: section.timezone.as_ref().map_or(base.timezone.clone(), |zone| Some(zone.0.0.clone())),
         recycle: section.recycle.unwrap_or(base.recycle),
+        upheaval: section.mass_change.map_or(base.upheaval, Upheaval::from),
     }
 }
 
@@ -183,6 +190,22 @@ fn check_patterns(patterns: &[Spanned<String>]) -> Result<(), Wrong> {
         }
     }
     Ok(())
+}
+
+fn uuids(written: Option<Spanned<Uuids>>) -> Result<Vec<String>, Wrong> {
+    let Some(written) = written else { return Ok(Vec::new()) };
+    let span = written.span();
+    let uuids = Vec::from(written.into_inner());
+    let is_one = |uuid: &String| uuid.len() == 36 && uuid.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    match uuids.iter().find(|uuid| !is_one(uuid)) {
+        None if !uuids.is_empty() => Ok(uuids),
+        wrong => {
+            let what =
+                wrong.map_or("this is an empty list".to_owned(), |uuid| format!("{uuid:?} is no UUID"));
+            Err(Wrong::new(span, what)
+                .hint("`linksnap init` says it, and it is in linksnap.toml of the repository"))
+        }
+    }
 }
 
 fn absolute(path: Spanned<PathBuf>, what: &str) -> Result<PathBuf, Wrong> {

@@ -8,16 +8,46 @@ use linksnap_engine::{JobName, Repository, Selector};
 
 use crate::args::Global;
 use crate::config::Config;
+use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// The repository that was named, or the configured one. The configuration is not read if the repository was
 /// named: what is wrong in it must not stand in the way of a restore.
 pub fn repository(global: &Global) -> Result<Repository, Failure> {
-    let path = match &global.repo {
-        Some(path) => path_of(path)?,
-        None => repository_path(global, Config::find(global.config.as_deref())?.as_ref())?,
+    if let Some(path) = &global.repo {
+        return Ok(Repository::open(&path_of(path)?)?);
+    }
+    configured(global, Config::find(global.config.as_deref())?.as_ref())
+}
+
+/// The same where the configuration is read anyway.
+pub fn configured(global: &Global, config: Option<&Config>) -> Result<Repository, Failure> {
+    let repository = Repository::open(&repository_path(global, config)?)?;
+    expect(&repository, global, config)?;
+    Ok(repository)
+}
+
+/// Refuses a repository that is another one than the configuration says, unless it was named.
+pub fn expect(repository: &Repository, global: &Global, config: Option<&Config>) -> Result<(), Failure> {
+    let found = &repository.marker().uuid;
+    let Some(config) = expecting(global, config).filter(|config| !config.repository_uuids.contains(found))
+    else {
+        return Ok(());
     };
-    Ok(Repository::open(&path)?)
+    let path = repository.path().display();
+    let wanted = config.repository_uuids.join(" or ");
+    let message = format!(
+        "{path} holds another repository: its UUID is {found}, and {} wants {wanted}",
+        config.file.display()
+    );
+    Err(Failure::new(Exit::NoRepository, message).hint(format!(
+        "nothing was written. Is the right disk mounted? If this one is meant: repository-uuid = \"{found}\""
+    )))
+}
+
+/// The configuration, if it is the one that names the repository and says which one is meant.
+pub fn expecting<'a>(global: &Global, config: Option<&'a Config>) -> Option<&'a Config> {
+    config.filter(|config| global.repo.is_none() && !config.repository_uuids.is_empty())
 }
 
 /// Where the repository is, or is to be.

@@ -15,6 +15,7 @@ mod json;
 mod locate;
 mod moment;
 mod output;
+mod patience;
 mod progress;
 mod retention;
 mod sandbox;

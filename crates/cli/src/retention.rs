@@ -76,7 +76,7 @@ pub fn subjects(
 ) -> Result<Vec<Subject>, Failure> {
     let config = Config::find(global.config.as_deref())?;
     let config = config.as_ref();
-    let repository = Repository::open(&locate::repository_path(global, config)?)?;
+    let repository = locate::configured(global, config)?;
     let mut names = named.iter().map(|name| locate::job_name(name)).collect::<Result<Vec<_>, _>>()?;
     if let (Some(job), []) = (&global.job, named) {
         names.push(locate::job_name(job)?);

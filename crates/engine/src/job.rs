@@ -8,7 +8,7 @@ use linksnap_inode::{DirFd, Errno, FsError};
 
 use crate::layout;
 use crate::report::Class;
-use crate::repository::Repository;
+use crate::repository::{Home, Repository};
 use crate::snapshot::{SelectError, Selector, SnapshotName};
 
 /// A job's name: letters, digits, `.`, `_` and `-`, not starting with `.` or `-`.
@@ -68,6 +68,8 @@ pub struct Job {
     path: PathBuf,
     dir: DirFd,
     workshop: DirFd,
+    /// Where the repository is.
+    home: Home,
 }
 
 /// Why a job cannot be used.
@@ -88,6 +90,12 @@ pub enum JobError {
         name: JobName,
         /// What it wrote into the lock file.
         holder: String,
+    },
+    /// Its repository is not where it was made.
+    #[error("{} is a copy of the repository that it was, or on another disk than it was", repository.display())]
+    Moved {
+        /// The repository.
+        repository: PathBuf,
     },
     /// It has no catalog.
     #[error("the catalog {} is missing", path.display())]
@@ -117,6 +125,7 @@ impl JobError {
     pub fn class(&self) -> Class {
         match self {
             Self::Locked { .. } => Class::Locked,
+            Self::Moved { .. } => Class::NoRepository,
             Self::Select(_) | Self::Missing { .. } => Class::Usage,
             Self::NoCatalog { .. } | Self::Catalog { .. } | Self::Fs(_) => Class::Failed,
         }
@@ -127,7 +136,14 @@ impl JobError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Missing { .. } => "`linksnap snapshots` lists what there is".to_owned(),
-            Self::Locked { .. } => "wait until it has finished; the lock ends with its process".to_owned(),
+            Self::Locked { .. } => {
+                "wait until it has finished, as --wait 10m does; the lock ends with its process".to_owned()
+            }
+            Self::Moved { repository } => format!(
+                "nothing was written. Is the right disk mounted? If you have moved or copied it there: \
+                 linksnap init --moved --repo {}",
+                repository.display()
+            ),
             Self::NoCatalog { .. } | Self::Catalog { .. } => {
                 "the snapshots themselves are untouched plain directories: restore from them with cp -a. \
                  Before the next run put back a copy of the catalog: .linksnap/catalog.copy is one, as of \
@@ -162,12 +178,13 @@ impl Job {
             Err(fault) if fault.is(Errno::NOENT) => return Ok(None),
             Err(fault) => return Err(fault.at(path.join(".linksnap")).into()),
         };
-        Ok(Some(Self { name: name.clone(), path, dir, workshop }))
+        Ok(Some(Self { name: name.clone(), path, dir, workshop, home: repository.home() }))
     }
 
     /// Opens a job, which is made if missing.
     pub fn open_or_create(repository: &Repository, name: &JobName) -> Result<Self, JobError> {
         let path = repository.path().join(name.as_str());
+        refuse_moved(repository.home(), repository.path())?;
         make_dir(repository.dir(), name.as_str().as_bytes()).map_err(|fault| fault.at(&path))?;
         let at_workshop = |fault: linksnap_inode::Fault| fault.at(path.join(".linksnap"));
         let dir = repository.dir().open_dir(name.as_str().as_bytes()).map_err(|fault| fault.at(&path))?;
@@ -176,7 +193,7 @@ impl Job {
         for parent in [&dir, repository.dir()] {
             parent.sync().map_err(|fault| fault.at(&path))?;
         }
-        Ok(Self { name: name.clone(), path, dir, workshop })
+        Ok(Self { name: name.clone(), path, dir, workshop, home: repository.home() })
     }
 
     /// Its name.
@@ -252,6 +269,11 @@ impl Job {
         Ok(snapshots.swap_remove(at))
     }
 
+    /// Refuses a job whose repository is not where it was made: nothing may be written into it.
+    pub fn refuse_moved(&self) -> Result<(), JobError> {
+        refuse_moved(self.home, self.path.parent().unwrap_or(&self.path))
+    }
+
     /// Takes the job's lock for writing, or says who holds it. It is free again when dropped, and when the
     /// process dies.
     pub fn lock(&self, holder: &str) -> Result<Lock, JobError> {
@@ -261,6 +283,13 @@ impl Job {
             Attempt::Locked(lock) => Ok(lock),
             Attempt::HeldBy(holder) => Err(JobError::Locked { name: self.name.clone(), holder }),
         }
+    }
+}
+
+fn refuse_moved(home: Home, repository: &Path) -> Result<(), JobError> {
+    match home {
+        Home::AsRecorded => Ok(()),
+        Home::Elsewhere => Err(JobError::Moved { repository: repository.to_path_buf() }),
     }
 }
 

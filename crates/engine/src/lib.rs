@@ -7,7 +7,9 @@
 //! **Invariant:** the engine prints nothing and reads no clock and no environment: the time of a run is an
 //! argument, and everything it has to say goes to a [`Monitor`] or into a returned value.
 
+pub mod ability;
 pub mod exclude;
+pub mod forecast;
 pub mod job;
 pub mod layout;
 pub mod listing;

@@ -34,6 +34,8 @@ pub enum ProblemKind {
     Notice,
     /// Retention did not do, or not wholly, what its rules want.
     Retention,
+    /// Most of a source is gone or changed.
+    MassChange,
 }
 
 impl ProblemKind {
@@ -49,6 +51,7 @@ impl ProblemKind {
             Self::LeftOut => "left-out",
             Self::Notice => "notice",
             Self::Retention => "retention",
+            Self::MassChange => "mass-change",
         }
     }
 

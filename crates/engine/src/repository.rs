@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use linksnap_inode::filesystem::{Abilities, Filesystem, Nature};
+use linksnap_inode::filesystem::{self, Abilities, Filesystem, Nature};
 use linksnap_inode::{DirFd, Errno, Fault, FsError, limits};
 use serde::{Deserialize, Serialize};
 
+use crate::ability::{self, Changes, judge};
 use crate::job::JobName;
 use crate::layout;
 use crate::path::{above, nearest_existing};
@@ -21,7 +22,22 @@ pub struct Repository {
     path: PathBuf,
     dir: DirFd,
     marker: Marker,
+    at: Home,
 }
+
+/// Where a repository is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// Where its marker says, as far as the filesystem tells.
+    AsRecorded,
+    /// Somewhere else: it is a copy, or was moved to another filesystem.
+    Elsewhere,
+}
+
+/// Less room than this is none to try things out in: bytes …
+const ROOM_TO_TRY: u64 = 1 << 20;
+/// … and inodes.
+const INODES_TO_TRY: u64 = 16;
 
 /// What the marker file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +52,9 @@ pub struct Marker {
     /// Was it accepted though the filesystem cannot promise durability?
     #[serde(default)]
     pub degraded: bool,
+    /// Which directory of all this one is: [`filesystem::home`] when it was made, or when its move was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
     /// The filesystem it was made on.
     pub filesystem: MarkerFilesystem,
 }
@@ -58,6 +77,41 @@ pub struct MarkerFilesystem {
     pub owners: bool,
     /// Are times kept to the nanosecond?
     pub nanoseconds: bool,
+    /// Are ACLs kept?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acls: Option<bool>,
+    /// Can files share their blocks?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reflinks: Option<bool>,
+    /// Are names that differ in case different names?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_sensitive: Option<bool>,
+}
+
+impl MarkerFilesystem {
+    /// What was found out of a filesystem.
+    #[must_use]
+    pub fn new(name: &str, links: Option<u32>, abilities: &Abilities) -> Self {
+        Self {
+            r#type: name.to_owned(),
+            links,
+            symlink_links: abilities.symlink_links,
+            xattrs: abilities.xattrs,
+            owners: abilities.owners,
+            nanoseconds: abilities.time_step == 1,
+            acls: Some(abilities.acls),
+            reflinks: Some(abilities.reflinks),
+            case_sensitive: Some(abilities.case_sensitive),
+        }
+    }
+
+    fn of(filesystem: &Filesystem, abilities: &Abilities) -> Self {
+        let links = match filesystem.nature() {
+            Nature::Disk { links } => links,
+            _ => None,
+        };
+        Self::new(&filesystem.name(), links, abilities)
+    }
 }
 
 /// What to think of filesystems that cannot promise durability.
@@ -171,17 +225,15 @@ impl Repository {
         let dir = open_or_make(path)?;
         sandbox::narrow(&[Ground::Tree(&dir)]);
         refuse_occupied(&dir, path)?;
-        let filesystem = Filesystem::of(&dir).map_err(|fault| fault.at(path))?;
-        let abilities = Abilities::probe(&dir).map_err(|fault| fault.at(path))?;
-        let verdict = judge(&filesystem, &abilities, durability);
-        let (findings, degraded) = verdict.map_err(|(reason, remedy)| unsuitable(path, reason, remedy))?;
+        let found = examine(&dir, path, durability)?;
         dir.set_mode(0o700).and_then(|()| clear_attempt(&dir)).map_err(|fault| fault.at(path))?;
         let marker = Marker {
             format: FORMAT,
             uuid: random_uuid().map_err(|fault| fault.at(path))?,
             created: jiff::Timestamp::from_second(now).map_or_else(|_| String::new(), |at| at.to_string()),
-            degraded,
-            filesystem: marker_filesystem(&filesystem, &abilities),
+            degraded: found.degraded,
+            home: found.home,
+            filesystem: found.filesystem,
         };
         write_new(&dir, layout::README, layout::README_TEXT.as_bytes(), path)?;
         // Last, and by rename: with the marker there, the repository is whole.
@@ -189,7 +241,10 @@ impl Repository {
         dir.rename(layout::NEW_MARKER, &dir, layout::MARKER)
             .and_then(|()| dir.sync())
             .map_err(|fault| fault.at(path))?;
-        Ok((Self { path: path.to_path_buf(), dir, marker }, Creation { findings }))
+        Ok((
+            Self { path: path.to_path_buf(), dir, marker, at: Home::AsRecorded },
+            Creation { findings: found.findings },
+        ))
     }
 
     /// Could a repository be made there? Tells the filesystem's type; tries nothing out and writes nothing.
@@ -203,7 +258,7 @@ impl Repository {
             Err(fault) => return Err(fault.at(path).into()),
         };
         let filesystem = Filesystem::of(&dir).map_err(|fault| fault.at(path))?;
-        judge(&filesystem, &Abilities::ASSUMED, durability)
+        judge(&filesystem.name(), filesystem.nature(), &Abilities::ASSUMED, durability)
             .map_err(|(reason, remedy)| unsuitable(path, reason, remedy))?;
         Ok(filesystem.name())
     }
@@ -230,7 +285,45 @@ impl Repository {
         if marker.format != FORMAT {
             return Err(RepositoryError::Newer { path: path.to_path_buf(), found: marker.format });
         }
-        Ok(Self { path: path.to_path_buf(), dir, marker })
+        let found = filesystem::home(&dir).map_err(|fault| fault.at(path))?;
+        let is_moved = matches!((&marker.home, &found), (Some(recorded), Some(found)) if recorded != found);
+        let at = match is_moved {
+            true => Home::Elsewhere,
+            false => Home::AsRecorded,
+        };
+        Ok(Self { path: path.to_path_buf(), dir, marker, at })
+    }
+
+    /// Accepts that the repository is where it is, on the filesystem it is on: looks at that anew, and records it.
+    pub fn settle(path: &Path, durability: Durability) -> Result<(Self, Creation), RepositoryError> {
+        let old = Self::open(path)?;
+        let dir = &old.dir;
+        let durability = if old.marker.degraded { Durability::Degraded } else { durability };
+        let found = examine(dir, path, durability)?;
+        let marker =
+            Marker { degraded: found.degraded, home: found.home, filesystem: found.filesystem, ..old.marker };
+        dir.unlink(layout::NEW_MARKER).or_else(ignore_missing).map_err(|fault| fault.at(path))?;
+        write_new(dir, layout::NEW_MARKER, marker_text(&marker).as_bytes(), path)?;
+        dir.rename(layout::NEW_MARKER, dir, layout::MARKER)
+            .and_then(|()| dir.sync())
+            .map_err(|fault| fault.at(path))?;
+        Ok((Self::open(path)?, Creation { findings: found.findings }))
+    }
+
+    /// Is it where it was made, or where its move was accepted? Only then may anything be written into it.
+    #[must_use]
+    pub fn home(&self) -> Home {
+        self.at
+    }
+
+    /// What its filesystem can do otherwise than the marker says: tried out in `dir`, a directory in it. Where there is
+    /// next to no room, nobody can tell.
+    pub fn changes(&self, dir: &DirFd) -> Result<Changes, Fault> {
+        let Filesystem { free_bytes, free_inodes, total_inodes, .. } = Filesystem::of(dir)?;
+        if free_bytes < ROOM_TO_TRY || (total_inodes > 0 && free_inodes < INODES_TO_TRY) {
+            return Ok(Changes::default());
+        }
+        Ok(ability::compare(&self.marker.filesystem, &Abilities::probe(dir)?))
     }
 
     /// Where it was opened.
@@ -336,61 +429,30 @@ fn unsuitable(path: &Path, reason: String, remedy: String) -> RepositoryError {
     RepositoryError::Unsuitable { path: path.to_path_buf(), reason, remedy }
 }
 
-type Verdict = Result<(Vec<String>, bool), (String, String)>;
-
-/// What the filesystem can do, in words, or why it will not do.
-fn judge(filesystem: &Filesystem, abilities: &Abilities, durability: Durability) -> Verdict {
-    let name = filesystem.name();
-    let elsewhere = "use a disk with ext4, XFS or btrfs, or an ext4 image file mounted by loop".to_owned();
-    if !abilities.hard_links || filesystem.nature() == Nature::NoLinks {
-        return Err((format!("{name} has no hard links"), elsewhere));
-    }
-    if !abilities.true_inode_numbers {
-        return Err((format!("directories of {name} do not tell true inode numbers"), elsewhere));
-    }
-    if !abilities.rename_noreplace {
-        return Err((format!("{name} cannot rename without replacing"), elsewhere));
-    }
-    let barrier = matches!(filesystem.nature(), Nature::Disk { .. });
-    if !barrier && durability == Durability::Required {
-        let reason = format!("on {name}, sync does not promise that data are on a disk");
-        return Err((reason, format!("{elsewhere}; or accept the risk with --degraded")));
-    }
-    let mut findings = vec![format!("filesystem {name}: hard links and atomic renames work")];
-    if let Nature::Disk { links: Some(links) } = filesystem.nature() {
-        findings.push(format!("one inode can have {links} names; beyond that files are copied once more"));
-    }
-    if !barrier {
-        findings.push("degraded: a power cut may damage snapshots that were called complete".to_owned());
-    }
-    if matches!(name.as_str(), "tmpfs" | "ramfs") {
-        findings.push("this is memory: all of it is gone when the machine stops".to_owned());
-    }
-    if !abilities.xattrs {
-        findings.push("no extended attributes here: ACLs and capabilities cannot be kept".to_owned());
-    }
-    if !abilities.owners {
-        findings.push("not running as root: owners other than your own cannot be kept".to_owned());
-    }
-    if !abilities.nanoseconds {
-        findings.push("times are coarser than nanoseconds here".to_owned());
-    }
-    Ok((findings, !barrier))
+/// What was found out of a directory's filesystem.
+struct Found {
+    findings: Vec<String>,
+    degraded: bool,
+    home: Option<String>,
+    filesystem: MarkerFilesystem,
 }
 
-fn marker_filesystem(filesystem: &Filesystem, abilities: &Abilities) -> MarkerFilesystem {
-    let links = match filesystem.nature() {
-        Nature::Disk { links } => links,
-        _ => None,
+/// Tries out what the filesystem can do, unless its kind will not do anyway.
+fn examine(dir: &DirFd, path: &Path, durability: Durability) -> Result<Found, RepositoryError> {
+    let filesystem = Filesystem::of(dir).map_err(|fault| fault.at(path))?;
+    let judge = |abilities: &Abilities| {
+        judge(&filesystem.name(), filesystem.nature(), abilities, durability)
+            .map_err(|(reason, remedy)| unsuitable(path, reason, remedy))
     };
-    MarkerFilesystem {
-        r#type: filesystem.name(),
-        links,
-        symlink_links: abilities.symlink_links,
-        xattrs: abilities.xattrs,
-        owners: abilities.owners,
-        nanoseconds: abilities.nanoseconds,
-    }
+    judge(&Abilities::ASSUMED)?;
+    let abilities = Abilities::probe(dir).map_err(|fault| fault.at(path))?;
+    let (findings, degraded) = judge(&abilities)?;
+    let home = filesystem::home(dir).map_err(|fault| fault.at(path))?;
+    Ok(Found { findings, degraded, home, filesystem: MarkerFilesystem::of(&filesystem, &abilities) })
+}
+
+fn ignore_missing(fault: Fault) -> Result<(), Fault> {
+    if fault.is(Errno::NOENT) { Ok(()) } else { Err(fault) }
 }
 
 fn marker_text(marker: &Marker) -> String {

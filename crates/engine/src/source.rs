@@ -68,7 +68,9 @@ impl SourceError {
             Self::None => "name directories or files".to_owned(),
             Self::NotAbsolute { .. } => "write it from / on".to_owned(),
             Self::Missing { .. } => {
-                "is its disk mounted? Nothing was backed up, and no snapshot was touched".to_owned()
+                "is its disk mounted? Nothing was backed up, and no snapshot was touched. If it is gone for good, \
+                 take it out of the job, or run once with --accept-change"
+                    .to_owned()
             }
             Self::ThroughLink { .. } => {
                 "links are never followed: name the real path (`realpath` tells it)".to_owned()
@@ -116,6 +118,29 @@ impl Sources {
     #[must_use]
     pub fn contains(&self, path: &[u8]) -> bool {
         self.paths.iter().any(|source| source == path)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Which of them, counted from 0, the directory `path` is in: the innermost.
+    #[must_use]
+    pub fn holding(&self, path: &[u8]) -> Option<usize> {
+        self.paths.iter().rposition(|source| path::below(path, source).is_some())
+    }
+
+    /// Those that are there, and those that are not; all of them as if they were there if none is.
+    #[must_use]
+    pub fn present(self, root: &DirFd) -> (Self, Vec<Vec<u8>>) {
+        let is_missing = |path: &Vec<u8>| matches!(check(root, path, None), Err(SourceError::Missing { .. }));
+        let (missing, there): (Vec<_>, Vec<_>) = self.paths.into_iter().partition(is_missing);
+        if there.is_empty() {
+            return (Self { paths: missing }, Vec::new());
+        }
+        (Self { paths: there }, missing)
     }
 
     /// The names in the directory `dir` that are sources or lead to some.
@@ -213,6 +238,16 @@ mod tests {
         assert_eq!(sources.names_in(b"srv"), [b"data".as_slice(), b"www"]);
         assert!(sources.names_in(b"srv/www").is_empty());
         assert!(sources.contains(b"etc"));
+    }
+
+    #[test]
+    fn a_directory_is_in_the_innermost_source() {
+        let sources = Sources::new(&["/srv".into(), "/srv/data".into(), "/etc".into()]).expect("valid");
+        let holding = |path: &str| sources.holding(path.as_bytes());
+        assert_eq!(
+            ["srv/data/x", "srv/data", "srv/datax", "srv", "etc", ""].map(holding),
+            [Some(2), Some(2), Some(1), Some(1), Some(0), None]
+        );
     }
 
     #[test]

@@ -2,8 +2,13 @@
 
 use std::os::fd::AsFd;
 
+use rustix::fs::{AtFlags, StatxFlags};
+
 use crate::dir::DirFd;
 use crate::fault::{Errno, Fault, Op};
+use crate::file::RegularFile;
+use crate::stat::Timestamp;
+use crate::xattr::Xattrs;
 
 /// A filesystem as `statfs(2)` describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,8 +153,16 @@ pub struct Abilities {
     pub xattrs: bool,
     /// Owner changes (needs root).
     pub owners: bool,
-    /// Times in nanoseconds.
-    pub nanoseconds: bool,
+    /// Symbolic links.
+    pub symlinks: bool,
+    /// POSIX ACLs.
+    pub acls: bool,
+    /// Are names that differ in case different names?
+    pub case_sensitive: bool,
+    /// Can files share their blocks (`FICLONE`)?
+    pub reflinks: bool,
+    /// The smallest difference of two times, in nanoseconds.
+    pub time_step: u64,
 }
 
 impl Abilities {
@@ -161,7 +174,11 @@ impl Abilities {
         true_inode_numbers: true,
         xattrs: true,
         owners: true,
-        nanoseconds: true,
+        symlinks: true,
+        acls: true,
+        case_sensitive: true,
+        reflinks: true,
+        time_step: 1,
     };
 
     /// The directory in which things are tried out, and which a probe that died leaves behind.
@@ -198,21 +215,78 @@ fn probe_in(dir: &DirFd) -> Result<Abilities, Fault> {
     let file = dir.create_file(b"a")?;
     let hard_links = dir.link(b"a", dir, b"b").is_ok();
     let symlinks = dir.make_symlink(b"s", b"target").is_ok();
-    let time = crate::Timestamp { seconds: 1_000_000_000, nanoseconds: 123_456_789 };
-    let nanoseconds = file.set_mtime(time).is_ok() && file.stat()?.mtime == time;
-    let xattrs: crate::Xattrs = [(b"user.linksnap".to_vec(), b"1".to_vec())].into_iter().collect();
+    let xattrs: Xattrs = [(b"user.linksnap".to_vec(), b"1".to_vec())].into_iter().collect();
     let inode = file.stat()?.inode;
+    let rename_noreplace = dir.rename_noreplace(b"a", dir, b"c").is_ok();
+    let names = dir.names()?;
+    let is_true = |name: crate::Name<'_>| name.bytes == b"c" && name.inode == inode && name.kind.is_some();
     Ok(Abilities {
         hard_links,
+        symlinks,
         symlink_links: symlinks && dir.link(b"s", dir, b"t").is_ok(),
-        rename_noreplace: dir.rename_noreplace(b"a", dir, b"c").is_ok(),
-        true_inode_numbers: dir
-            .names()?
-            .iter()
-            .any(|name| name.bytes == b"c" && name.inode == inode && name.kind.is_some()),
+        rename_noreplace,
+        true_inode_numbers: names.iter().any(is_true),
+        case_sensitive: [b"A", b"C"].iter().all(|name| is_missing(dir.stat_entry(*name))),
+        reflinks: can_share_blocks(dir, &file),
         xattrs: xattrs.write(&file).is_ok(),
+        acls: some_acl().write(&file).is_ok(),
         // Whoever is no root can give a file to himself, and may be called nobody.
         owners: crate::limits::is_root() && file.set_owner(Some(65_534), Some(65_534)).is_ok(),
-        nanoseconds,
+        time_step: time_step(&file)?,
     })
+}
+
+fn is_missing<T>(found: Result<T, Fault>) -> bool {
+    found.is_err_and(|fault| fault.is(Errno::NOENT))
+}
+
+/// A file with other permissions for one user than for the owner, as `acl(5)` is stored in `linux/posix_acl_xattr.h`:
+/// version, and for each entry tag, permissions and id.
+fn some_acl() -> Xattrs {
+    const NOBODY: u32 = 65_534;
+    const NO_ID: u32 = u32::MAX;
+    let entries: [(u16, u16, u32); 5] =
+        [(0x01, 6, NO_ID), (0x02, 4, NOBODY), (0x04, 4, NO_ID), (0x10, 4, NO_ID), (0x20, 0, NO_ID)];
+    let mut value = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        value.extend(tag.to_le_bytes().into_iter().chain(permissions.to_le_bytes()).chain(id.to_le_bytes()));
+    }
+    [(b"system.posix_acl_access".to_vec(), value)].into_iter().collect()
+}
+
+/// Clones a block (`FICLONE`, `ioctl_ficlone(2)`).
+fn can_share_blocks(dir: &DirFd, file: &RegularFile) -> bool {
+    let cloned = file.write_at(&[1; 4096], 0).and_then(|()| dir.create_file(b"r"));
+    cloned.is_ok_and(|clone| rustix::fs::ioctl_ficlone(&clone, file).is_ok())
+}
+
+/// An odd second with nine digits behind it: what comes back tells how fine the clock is.
+fn time_step(file: &RegularFile) -> Result<u64, Fault> {
+    const STEPS: [u64; 5] = [1, 100, 1_000, 1_000_000, 10_000_000];
+    const SECOND: u64 = 1_000_000_000;
+    let time = Timestamp { seconds: 1_000_000_001, nanoseconds: 123_456_789 };
+    let kept = file.set_mtime(time).and_then(|()| file.stat())?.mtime;
+    let rounded = |step: u64| u64::from(time.nanoseconds) / step * step == u64::from(kept.nanoseconds);
+    Ok(match STEPS.into_iter().find(|step| rounded(*step)) {
+        Some(step) if kept.seconds == time.seconds => step,
+        _ if kept.seconds == time.seconds => SECOND,
+        _ => 2 * SECOND,
+    })
+}
+
+/// What tells one directory from all others, on this machine and on others, as long as its filesystem lives: its inode
+/// number, and when it was made there (`statx(2)`, `STATX_BTIME`). Neither mounting elsewhere nor copying the filesystem
+/// block by block changes it; a copy of the files has another. A device number says nothing after the next start of the
+/// machine, and not every filesystem tells its UUID (`f_fsid` of XFS is a device number).
+///
+/// `None` where it does not mean that: on network and stacked filesystems, and where nobody knows when a file was made.
+pub fn home(dir: &DirFd) -> Result<Option<String>, Fault> {
+    if !matches!(Filesystem::of(dir)?.nature(), Nature::Disk { .. }) {
+        return Ok(None);
+    }
+    let mask = StatxFlags::INO | StatxFlags::BTIME;
+    let statx = rustix::fs::statx(dir, c"", AtFlags::EMPTY_PATH, mask).op("read the attributes of")?;
+    let known = StatxFlags::from_bits_retain(statx.stx_mask).contains(mask);
+    let born = statx.stx_btime;
+    Ok(known.then(|| format!("inode {}, made {}.{:09}", statx.stx_ino, born.tv_sec, born.tv_nsec)))
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use linksnap_engine::policy::Period;
 
+use crate::args::WaitArgs;
 use crate::args::keep::KeepArgs;
 use crate::moment::{End, Moment};
 
@@ -29,6 +30,8 @@ pub struct PruneArgs {
     pub no_recycle: bool,
     #[command(flatten)]
     pub keep: KeepArgs,
+    #[command(flatten)]
+    pub patience: WaitArgs,
 }
 
 /// `delete`.
@@ -43,6 +46,8 @@ pub struct DeleteArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub patience: WaitArgs,
 }
 
 /// `pin`.
@@ -60,6 +65,8 @@ pub struct PinArgs {
     /// Change nothing; say what would be pinned
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub patience: WaitArgs,
 }
 
 /// `unpin`.
@@ -71,4 +78,6 @@ pub struct UnpinArgs {
     /// Change nothing; say what would be unpinned
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub patience: WaitArgs,
 }

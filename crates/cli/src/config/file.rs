@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
-use linksnap_engine::verbs::backup::Thoroughness;
+use linksnap_engine::verbs::backup::{Thoroughness, Upheaval};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use toml::Spanned;
@@ -19,10 +19,28 @@ use crate::{size, thoroughness, zone};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct File {
     pub repository: Option<Spanned<PathBuf>>,
+    pub repository_uuid: Option<Spanned<Uuids>>,
     #[serde(default)]
     pub defaults: Section,
     #[serde(default)]
     pub job: BTreeMap<Spanned<String>, Section>,
+}
+
+/// One UUID, or several: of disks that are used in turns.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a UUID as `linksnap init` says it, or a list of them, was expected")]
+pub enum Uuids {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl From<Uuids> for Vec<String> {
+    fn from(written: Uuids) -> Self {
+        match written {
+            Uuids::One(uuid) => vec![uuid],
+            Uuids::Several(uuids) => uuids,
+        }
+    }
 }
 
 /// `[defaults]` or `[job.NAME]`. Both have the same keys here, though `[defaults]` may not have all of them: serde cannot
@@ -41,6 +59,26 @@ pub struct Section {
     pub keep: Option<Keep>,
     pub timezone: Option<Text<Zone>>,
     pub recycle: Option<bool>,
+    pub mass_change: Option<MassChange>,
+}
+
+/// What is done if most of a source is gone or changed.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MassChange {
+    /// The snapshot before is pinned, and nothing is pruned.
+    Hold,
+    /// Nothing: it is so every night.
+    Usual,
+}
+
+impl From<MassChange> for Upheaval {
+    fn from(written: MassChange) -> Self {
+        match written {
+            MassChange::Hold => Self::Doubt,
+            MassChange::Usual => Self::Usual,
+        }
+    }
 }
 
 /// `"8GiB"`, or a number of bytes.

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use linksnap_engine::SnapshotName;
+use linksnap_engine::forecast::Forecast;
 use linksnap_engine::stages::prune::Plan;
 use linksnap_engine::stages::run::Counts;
 use linksnap_engine::verbs::backup::{BackupSummary, Scaffold};
@@ -38,6 +39,11 @@ impl Backed<'_> {
         }
         let mut words = words(self.job, summary);
         words.extend(self.pruned(output));
+        words.extend(room(summary));
+        if output.verbosity() >= Verbosity::Steps {
+            let gained = summary.gained.iter();
+            words.extend(gained.map(|words| format!("  the repository's filesystem has changed: {words}")));
+        }
         lines.extend(words.into_iter().map(String::into_bytes));
         let mut end = format!("  in {}", size::duration(self.elapsed)).into_bytes();
         if summary.snapshot.is_some() {
@@ -176,6 +182,24 @@ fn shared(counts: &Counts) -> Vec<String> {
     lines
 }
 
+/// Room for fewer snapshots than these is worth a line: a month of daily ones.
+const LITTLE_ROOM: u64 = 30;
+
+/// How many more snapshots like this one fit, if they are few. A first snapshot is like no other.
+fn room(summary: &BackupSummary) -> Option<String> {
+    let forecast = summary.forecast.filter(|_| summary.basis.is_some())?;
+    let fit = forecast.snapshots().filter(|fit| *fit < LITTLE_ROOM)?;
+    let free = match forecast.free_inodes {
+        Some(inodes) => format!(
+            "{} and {} are free",
+            size::bytes(forecast.free_bytes),
+            counted(inodes, "inode", "inodes")
+        ),
+        None => format!("{} are free", size::bytes(forecast.free_bytes)),
+    };
+    Some(format!("  room for {} like this one: {free}", counted(fit, "more snapshot", "more snapshots")))
+}
+
 /// Fields are only ever added.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -188,6 +212,7 @@ struct Line<'a> {
     basis: Option<&'a str>,
     scaffold: &'static str,
     recovered: Option<&'a str>,
+    pinned: Option<&'a str>,
     files: u64,
     directories: u64,
     symlinks: u64,
@@ -212,6 +237,12 @@ struct Line<'a> {
     pruned: Vec<&'a str>,
     freed_bytes: u64,
     freed_inodes: u64,
+    free_bytes: Option<u64>,
+    free_inodes: Option<u64>,
+    /// How many more snapshots fit that add as much as this one.
+    room_for_snapshots: Option<u64>,
+    room_for_snapshots_by_bytes: Option<u64>,
+    room_for_snapshots_by_inodes: Option<u64>,
     elapsed_seconds: f64,
 }
 
@@ -219,6 +250,7 @@ impl<'a> Line<'a> {
     fn new(job: &'a str, summary: &'a BackupSummary, elapsed: Duration) -> Self {
         let counts = &summary.counts;
         let pruned = summary.pruned.as_ref();
+        let forecast = summary.forecast.as_ref();
         let freed = pruned.map(|pruned| pruned.freed).unwrap_or_default();
         Self {
             r#type: "summary",
@@ -229,6 +261,7 @@ impl<'a> Line<'a> {
             basis: summary.basis.as_deref(),
             scaffold: summary.scaffold.word(),
             recovered: summary.recovered.as_deref(),
+            pinned: summary.pinned.as_deref(),
             files: counts.files,
             directories: counts.directories,
             symlinks: counts.symlinks,
@@ -253,6 +286,11 @@ impl<'a> Line<'a> {
             pruned: pruned.iter().flat_map(|pruned| names(&pruned.plan)).collect(),
             freed_bytes: freed.bytes,
             freed_inodes: freed.inodes,
+            free_bytes: forecast.map(|forecast| forecast.free_bytes),
+            free_inodes: forecast.and_then(|forecast| forecast.free_inodes),
+            room_for_snapshots: forecast.and_then(Forecast::snapshots),
+            room_for_snapshots_by_bytes: forecast.and_then(Forecast::by_bytes),
+            room_for_snapshots_by_inodes: forecast.and_then(Forecast::by_inodes),
             elapsed_seconds: elapsed.as_secs_f64(),
         }
     }
@@ -265,7 +303,7 @@ fn names(plan: &Plan) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BackupSummary, Counts, Scaffold, some, words};
+    use super::{BackupSummary, Counts, Forecast, Scaffold, room, some, words};
     use linksnap_engine::SnapshotName;
 
     fn summary(basis: Option<&str>, counts: Counts) -> BackupSummary {
@@ -276,6 +314,9 @@ mod tests {
             scaffold: Scaffold::Empty,
             pruned: None,
             recovered: None,
+            pinned: None,
+            gained: Vec::new(),
+            forecast: None,
             counts,
             version_rows: 0,
             problems: Default::default(),
@@ -359,6 +400,27 @@ mod tests {
                 "  not copied but shared with older versions: 1.0 MiB of 1 file",
             ]
         );
+    }
+
+    #[test]
+    fn little_room_is_said_and_much_is_not() {
+        let mut summary = summary(Some("2026-04-07T020000Z"), Counts::default());
+        let forecast =
+            Forecast { free_bytes: 4096, free_inodes: Some(1_200), bytes_each: 100, inodes_each: 400 };
+        let mut said = |forecast| {
+            summary.forecast = forecast;
+            room(&summary)
+        };
+        let wanted = "  room for 3 more snapshots like this one: 4.0 KiB and 1,200 inodes are free";
+        assert_eq!(said(Some(forecast)).as_deref(), Some(wanted));
+        let one = Forecast { free_inodes: None, bytes_each: 4000, ..forecast };
+        let wanted = "  room for 1 more snapshot like this one: 4.0 KiB are free";
+        assert_eq!(said(Some(one)).as_deref(), Some(wanted));
+        assert_eq!(said(Some(Forecast { inodes_each: 40, bytes_each: 136, ..forecast })), None);
+        assert_eq!(said(None), None);
+        summary.forecast = Some(forecast);
+        summary.basis = None;
+        assert_eq!(room(&summary), None, "of a first one");
     }
 
     #[test]

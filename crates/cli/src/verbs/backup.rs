@@ -2,7 +2,9 @@
 
 use linksnap_engine::repository::RepositoryError;
 use linksnap_engine::stages::retain::Clock;
-use linksnap_engine::verbs::backup::{self as engine, BackupOptions, BackupSummary, PlannedStep, Recycle};
+use linksnap_engine::verbs::backup::{
+    self as engine, BackupOptions, BackupSummary, PlannedStep, Recycle, Upheaval,
+};
 use linksnap_engine::{Repository, Rules};
 
 use crate::args::{BackupArgs, Global};
@@ -10,6 +12,7 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, Verbosity};
+use crate::patience::patiently;
 use crate::progress::Watcher;
 use crate::retention::Keeping;
 use crate::summary::backup::Backed;
@@ -31,7 +34,7 @@ pub fn backup(args: &BackupArgs, global: &Global, output: &Output) -> Result<Exi
         &targets,
         |target| target.job.as_str(),
         output,
-        |target| run(target, args, repository.as_ref(), output),
+        |target| patiently(args.patience.wait, output, || run(target, args, repository.as_ref(), output)),
     )
 }
 
@@ -55,7 +58,12 @@ fn open(
 ) -> Result<Option<Repository>, Failure> {
     let path = locate::repository_path(global, config)?;
     match Repository::open(&path) {
-        Ok(repository) => Ok(Some(repository)),
+        Ok(repository) => {
+            locate::expect(&repository, global, config)?;
+            Ok(Some(repository))
+        }
+        // A new one has a UUID that nobody knows yet: where one is expected, its disk is not there.
+        Err(error) if locate::expecting(global, config).is_some() => Err(error.into()),
         Err(RepositoryError::Missing { .. } | RepositoryError::NotOne { .. })
             if args.init && args.dry_run =>
         {
@@ -90,6 +98,7 @@ fn run(
         threads: None,
         recycle: if settings.recycle { Recycle::Always } else { Recycle::Never },
         retention: keeping.as_ref().map(|keeping| keeping.retention(Clock::Doubt)),
+        upheaval: if args.accept_change { Upheaval::Accept } else { settings.upheaval },
         tags: args.tag.clone(),
         holder: environment::holder("backup", now),
     };

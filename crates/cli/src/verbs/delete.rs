@@ -10,6 +10,7 @@ use crate::args::{DeleteArgs, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::patience::patiently;
 use crate::progress::Watcher;
 use crate::size::{self, count, counted};
 use crate::{clock, environment, locate, sandbox, several, signals, table};
@@ -49,7 +50,12 @@ fn choose_and_delete(
         return Ok(Exit::Failed);
     }
     signals::listen()?;
-    several::each(&all, |one| one.job.name().as_str(), output, |one| one.delete(now, output))
+    several::each(
+        &all,
+        |one| one.job.name().as_str(),
+        output,
+        |one| patiently(args.patience.wait, output, || one.delete(now, output)),
+    )
 }
 
 /// Asks; where there is nobody to ask, that is a failure.

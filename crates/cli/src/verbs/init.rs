@@ -25,11 +25,14 @@ pub fn init(args: &InitArgs, global: &Global, output: &Output) -> Result<Exit, F
     if args.dry_run {
         return preview(&path, args, output);
     }
-    let (repository, findings) = create(&path, &args.durability, output)?;
-    if output.is_json() {
-        output.json(&Document::new(&repository, &findings));
-    } else {
-        say(&repository, &findings, output);
+    let (repository, findings) = match args.moved {
+        true => sandbox::making(&path, output, || settle(&path, args, global, config.as_ref()))?,
+        false => create(&path, &args.durability, output)?,
+    };
+    match (output.is_json(), args.moved) {
+        (true, _) => output.json(&Document::new(&repository, &findings)),
+        (false, true) => tell("accepted where it is: the repository ", &repository, &findings, output),
+        (false, false) => say(&repository, &findings, output),
     }
     Ok(Exit::Done)
 }
@@ -72,10 +75,29 @@ pub fn create(
     Ok((repository, creation.findings))
 }
 
+/// Accepts where the repository is now.
+fn settle(
+    path: &Path,
+    args: &InitArgs,
+    global: &Global,
+    config: Option<&Config>,
+) -> Result<(Repository, Vec<String>), Failure> {
+    // Another one than the configured is no copy of it.
+    locate::expect(&Repository::open(path)?, global, config)?;
+    let (repository, creation) = Repository::settle(path, durability(&args.durability))?;
+    Ok((repository, creation.findings))
+}
+
 /// Says what was made.
 pub fn say(repository: &Repository, findings: &[String], output: &Output) {
+    tell("made the repository ", repository, findings, output);
+}
+
+fn tell(what: &str, repository: &Repository, findings: &[String], output: &Output) {
     let path = output.name(repository.path().as_os_str().as_bytes());
-    output.report([b"made the repository ".as_slice(), &path].concat());
+    output.report([what.as_bytes(), &path].concat());
+    let uuid = &repository.marker().uuid;
+    output.report(format!("  to take no other disk for it, configure repository-uuid = \"{uuid}\""));
     for finding in findings {
         output.report(format!("  {finding}"));
     }

@@ -1,5 +1,7 @@
 //! `pin` and `unpin`: what no rule may drop.
 
+use std::time::Duration;
+
 use linksnap_catalog::Snapshot;
 use linksnap_engine::Repository;
 use linksnap_engine::job::Job;
@@ -10,6 +12,7 @@ use crate::args::{Global, PinArgs, UnpinArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::patience::patiently;
 use crate::{clock, environment, json, locate, sandbox, several, table, zone};
 
 /// Pins what was named.
@@ -21,7 +24,8 @@ pub fn pin(args: &PinArgs, global: &Global, output: &Output) -> Result<Exit, Fai
         return Err(Failure::usage(message).hint("name a time that is to come, or leave --until out"));
     }
     let pin = Pin::Set { until, note: args.note.clone() };
-    Deed { pin, now, dry_run: args.dry_run, holder: environment::holder("pin", now) }.follow(
+    let holder = environment::holder("pin", now);
+    Deed { pin, now, dry_run: args.dry_run, wait: args.patience.wait, holder }.follow(
         &args.snapshots,
         global,
         output,
@@ -31,7 +35,8 @@ pub fn pin(args: &PinArgs, global: &Global, output: &Output) -> Result<Exit, Fai
 /// Lets go what was named.
 pub fn unpin(args: &UnpinArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let now = clock::now()?;
-    Deed { pin: Pin::Clear, now, dry_run: args.dry_run, holder: environment::holder("unpin", now) }.follow(
+    let (pin, holder) = (Pin::Clear, environment::holder("unpin", now));
+    Deed { pin, now, dry_run: args.dry_run, wait: args.patience.wait, holder }.follow(
         &args.snapshots,
         global,
         output,
@@ -42,6 +47,7 @@ struct Deed {
     pin: Pin,
     now: i64,
     dry_run: bool,
+    wait: Option<Duration>,
     holder: String,
 }
 
@@ -66,7 +72,9 @@ impl Deed {
             output,
             |(job, snapshots)| {
                 if !self.dry_run {
-                    engine::pin(job, snapshots, &self.pin, (&self.holder, self.now))?;
+                    patiently(self.wait, output, || {
+                        Ok(engine::pin(job, snapshots, &self.pin, (&self.holder, self.now))?)
+                    })?;
                 }
                 if output.is_json() {
                     elements.extend(snapshots.iter().map(|one| self.element(job, one)));

@@ -9,6 +9,7 @@ use crate::args::{Global, PruneArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::patience::patiently;
 use crate::progress::Watcher;
 use crate::retention::{self, Keeping, Subject};
 use crate::summary::prune::Pruned;
@@ -27,7 +28,7 @@ pub fn prune(args: &PruneArgs, global: &Global, output: &Output) -> Result<Exit,
             output,
             |subject| match until(args, &subject.keeping, now)? {
                 Some(until) => foresee(subject, (now, until), output),
-                None => one(subject, args, now, output),
+                None => patiently(args.patience.wait, output, || one(subject, args, output)),
             },
         )
     };
@@ -60,7 +61,9 @@ fn foresee(subject: &Subject, (now, until): (i64, i64), output: &Output) -> Resu
     Ok(Exit::Done)
 }
 
-fn one(subject: &Subject, args: &PruneArgs, now: i64, output: &Output) -> Result<Exit, Failure> {
+fn one(subject: &Subject, args: &PruneArgs, output: &Output) -> Result<Exit, Failure> {
+    // As of now: while waiting, others may have made snapshots, which are not of the future.
+    let now = clock::now()?;
     let Subject { job, keeping, recycle } = subject;
     let clock = if args.trust_clock { Clock::Trust } else { Clock::Doubt };
     let retention = keeping.retention(clock);

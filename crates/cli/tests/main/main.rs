@@ -6,9 +6,12 @@ mod backup;
 mod configuration;
 mod delete;
 mod du;
+mod guards;
 mod help;
 mod interruption;
+mod locks;
 mod papers;
+
 mod pins;
 mod pipes;
 mod prune;

@@ -69,6 +69,7 @@ impl BeginError {
 
 /// Locks the job as `holder`, for others to read, and recovers. `now` is in seconds since 1970.
 pub fn begin(job: &Job, holder: &str, now: i64, monitor: &dyn Monitor) -> Result<Begun, BeginError> {
+    job.refuse_moved()?;
     let lock = job.lock(holder)?;
     limits::raise_open_files();
     let sync = job.dir().reopen().map_err(|fault| JobError::from(fault.at(job.path())))?;

@@ -136,7 +136,7 @@ pub fn build<T: Tree>(
         Err(fault) => {
             task.read_own(hands)?;
             lose(run, &task, fault, hands)?;
-            return finish(run, hands);
+            return finish(run, &task.path, hands);
         }
     };
     let staging_fault = |fault| run.staging_fault(&task.path, fault);
@@ -150,14 +150,14 @@ pub fn build<T: Tree>(
         }
     };
     run.progress.add_directory();
-    finish(run, hands)?;
+    finish(run, &task.path, hands)?;
     // Only now: the writer must know of a directory before another worker's rows can stand in it.
     queue.extend(children);
     Ok(())
 }
 
-fn finish(run: &Run<'_>, hands: &mut Hands) -> Result<(), RunError> {
-    hands.count_into(run);
+fn finish(run: &Run<'_>, path: &[u8], hands: &mut Hands) -> Result<(), RunError> {
+    hands.count_into(run, path);
     run.monitor.progress(run.progress);
     hands.hand_over()
 }

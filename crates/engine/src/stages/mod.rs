@@ -8,6 +8,7 @@ pub mod build;
 pub mod clone;
 pub mod fingerprint;
 pub mod groups;
+pub mod guard;
 pub mod keep;
 pub mod plan;
 pub mod prune;

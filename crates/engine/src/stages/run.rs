@@ -15,6 +15,7 @@ use crate::path;
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::stages::apply;
 use crate::stages::groups::Groups;
+use crate::stages::guard::Tally;
 use crate::stages::remove::{self, Hurry};
 use crate::stages::scan::Scope;
 use crate::stages::store::{Lacks, Stored};
@@ -67,6 +68,8 @@ pub struct Run<'a> {
     pub counts: Mutex<Counts>,
     /// Can files share blocks here? So it is taken to be until the filesystem says no.
     pub clones: AtomicBool,
+    /// What became of each source's entries, in the order of the sources.
+    pub tallies: Mutex<Vec<Tally>>,
     /// A checkpoint is wanted.
     pub checkpoint_due: AtomicBool,
     /// Bytes copied since the last checkpoint was called for.
@@ -498,8 +501,12 @@ impl Hands {
         self.writer.send(message).map_err(|_| RunError::WriterGone)
     }
 
-    /// Adds what was counted to the run's counts.
-    pub fn count_into(&mut self, run: &Run<'_>) {
+    /// Adds what was counted in the directory `path` to the run's counts.
+    pub fn count_into(&mut self, run: &Run<'_>, path: &[u8]) {
+        if let Some(source) = run.scope.sources.holding(path) {
+            let mut tallies = run.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+            tallies[source].add(&self.counts);
+        }
         run.counts.lock().unwrap_or_else(PoisonError::into_inner).add(&self.counts);
         run.progress.add_files(self.counts.files + self.counts.symlinks + self.counts.specials);
         self.counts = Counts::default();

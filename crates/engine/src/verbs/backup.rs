@@ -1,8 +1,10 @@
 //! Backup: one run of a job, from its sources to a published snapshot.
 
 mod error;
+mod guards;
 mod preview;
 mod retention;
+mod room;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -16,17 +18,19 @@ use linksnap_catalog::{
 use linksnap_inode::{DirFd, Errno, Kind, Timestamp, clock, limits};
 
 use crate::exclude::{RuleOptions, Rules};
+use crate::forecast::Forecast;
 use crate::job::{Job, JobError, JobName};
 use crate::layout;
-use crate::monitor::{Monitor, Phase, Progress};
+use crate::monitor::{Monitor, Phase, Progress, Wish};
 use crate::path;
 use crate::pool;
 use crate::report::{Collected, Problem, ProblemKind, Problems};
 use crate::repository::Repository;
 use crate::snapshot::SnapshotName;
-use crate::source::{Footing, SourceError, Sources};
+use crate::source::{Footing, SourceError};
 use crate::stages::begin::{self, Begun};
 use crate::stages::build::{self, Past, Task};
+use crate::stages::guard::Tally;
 use crate::stages::plan::Known;
 use crate::stages::publish::{self, PublishError, Staged};
 use crate::stages::recover::{self, Recovered};
@@ -40,6 +44,7 @@ pub use crate::stages::prune::Retention;
 pub use error::BackupError;
 pub use preview::{PlannedStep, preview};
 pub use retention::Pruned;
+pub use room::{Scarce, Shortage};
 
 /// Times this much before the start of the scan are old enough to be trusted, in seconds: more than the
 /// coarsest time stamps of filesystems that are read here.
@@ -63,6 +68,8 @@ pub struct BackupOptions {
     pub recycle: Recycle,
     /// What to keep, once the new snapshot is published; `None`: everything.
     pub retention: Option<Retention>,
+    /// What to think of a source that is gone, empty or mostly changed.
+    pub upheaval: Upheaval,
     /// Labels of the new snapshot.
     pub tags: Vec<String>,
     /// The time of the run, in seconds since 1970: the snapshot's name.
@@ -81,6 +88,19 @@ pub enum Recycle {
     Always,
     /// No: every run starts from nothing, and what is retired is trash.
     Never,
+}
+
+/// What to think of a source that is missing, empty though it was not, or mostly changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Upheaval {
+    /// No snapshot is taken of a source that is missing or empty. If most of one is gone or changed, the snapshot before
+    /// is pinned, and nothing is pruned in this run.
+    #[default]
+    Doubt,
+    /// That most of a source changes is usual; that it is missing or empty is not.
+    Usual,
+    /// All is as it should be. What is missing is left out.
+    Accept,
 }
 
 /// How much of what is kept and linked a run looks at again.
@@ -111,8 +131,14 @@ pub struct BackupSummary {
     pub scaffold: Scaffold,
     /// A snapshot of an earlier run that was complete but not published, and is now.
     pub recovered: Option<String>,
-    /// What retention did; `None` if it was not asked for, or could not be done.
+    /// The snapshot that is pinned because most of a source was gone or changed after it.
+    pub pinned: Option<String>,
+    /// What retention did; `None` if it was not asked for, could not be done, or was held.
     pub pruned: Option<Pruned>,
+    /// What the repository's filesystem can do now and could not when it was made, in words.
+    pub gained: Vec<String>,
+    /// How many more snapshots fit; `None` in a dry run.
+    pub forecast: Option<Forecast>,
     /// What was counted.
     pub counts: Counts,
     /// Version rows written to the catalog.
@@ -151,9 +177,10 @@ pub fn backup(
     options: &BackupOptions,
     monitor: &dyn Monitor,
 ) -> Result<BackupSummary, BackupError> {
-    let sources = Sources::new(&options.sources)?;
+    let problems = Problems::default();
     let rules = Rules::new(&options.rules)?;
     let root = open_root()?;
+    let sources = guards::sources(&root, options, &problems, monitor)?;
     let repository_stat = stat_of(repository)?;
     sources.check(&root, Some(&repository_stat))?;
     let tree = LocalTree::new(root);
@@ -161,7 +188,6 @@ pub fn backup(
 
     let job = Job::open_or_create(repository, job)?;
     let begun = begin::begin(&job, &options.holder, options.now, monitor)?;
-    let problems = Problems::default();
     let scope = Scope {
         sources: &sources,
         rules: &rules,
@@ -169,7 +195,10 @@ pub fn backup(
         repository: Some(repository_stat),
     };
     let recipe = Recipe { job: &job, options, monitor, problems: &problems };
-    recipe.cook(scope, (&tree, &footing), begun)
+    recipe.refuse_emptied(&sources, &open_root()?)?;
+    let gained = recipe.look_at_filesystem(repository);
+    let summary = recipe.cook(scope, (&tree, &footing), begun).map_err(|error| recipe.explain(error))?;
+    Ok(BackupSummary { gained, ..summary })
 }
 
 fn open_root() -> Result<DirFd, BackupError> {
@@ -194,6 +223,8 @@ struct Built {
     counts: Counts,
     basis: Option<String>,
     scaffold: Scaffold,
+    /// What became of each source's entries, in the order of the sources.
+    tallies: Vec<Tally>,
 }
 
 impl Recipe<'_> {
@@ -206,8 +237,10 @@ impl Recipe<'_> {
         let Begun { mut writer, sync, recovered, lock: _lock } = begun;
         let sync = &sync;
         let snapshots = writer.snapshots().map_err(|source| self.catalog_error(source))?;
+        self.refuse_without_room(&snapshots)?;
         let id = writer.begin_snapshot(self.options.now).map_err(|source| self.catalog_error(source))?;
         self.monitor.reached(Phase::Build);
+        let sources = scope.sources;
         let built = self.build(scope, tree, &mut writer, (id, &snapshots), sync);
         let built = match built {
             Ok(built) => built,
@@ -215,17 +248,21 @@ impl Recipe<'_> {
         };
         footing.lost(tree).for_each(|path| self.tell_of_lost(path));
         self.warn_of_recovery(&recovered);
+        if self.monitor.wish() == Wish::Stop {
+            return Err(self.give_up(RunError::Interrupted, (id, writer), sync));
+        }
+        let pinned = self.hold(&built, sources, (id, &snapshots), &mut writer)?;
         let problems = self.problems.take();
         let taken: Vec<String> = snapshots.into_iter().map(|snapshot| snapshot.name).collect();
-        let name = self.publish(&built, &problems, (id, &taken), &mut writer, sync)?;
+        let (name, added) = self.publish(&built, &problems, (id, &taken), &mut writer, sync)?;
         let rows = writer.rows_written();
         let mut problems = problems;
         if id.0 % SNAPSHOTS_A_COPY == 1 {
             problems.add(self.copy_catalog(&writer));
         }
-        let pruned = self.prune(&mut writer, &mut problems);
+        let pruned = if pinned.is_some() { None } else { self.prune(&mut writer, &mut problems) };
         // If retiring failed, snapshots may lie there that the catalog still knows: the next command forgets them first.
-        if pruned.is_some() || self.options.retention.is_none() {
+        if pruned.is_some() || pinned.is_some() || self.options.retention.is_none() {
             self.empty_trash(&mut problems);
         }
         drop(writer);
@@ -235,6 +272,9 @@ impl Recipe<'_> {
             basis: built.basis,
             scaffold: built.scaffold,
             recovered: recovered.published,
+            pinned,
+            gained: Vec::new(),
+            forecast: self.forecast(&added, built.counts.directories),
             pruned,
             counts: built.counts,
             version_rows: rows,
@@ -264,7 +304,7 @@ impl Recipe<'_> {
         (id, taken): (SnapshotId, &[String]),
         writer: &mut Writer,
         sync: &DirFd,
-    ) -> Result<SnapshotName, BackupError> {
+    ) -> Result<(SnapshotName, Held), BackupError> {
         let fail = |source| BackupError::Publish { job: self.job.name().clone(), source };
         let name = publish::free_name(self.job, taken, self.options.now).map_err(fail)?;
         let kept: Vec<PathProblem> = problems.list.iter().map(path_problem).collect();
@@ -273,7 +313,7 @@ impl Recipe<'_> {
         writer.tag(id, &self.options.tags.join(",")).map_err(|source| self.catalog_error(source))?;
         let staged = Staged { id, name: &name, totals: &totals, problems: &kept };
         match publish::publish(self.job, writer, sync, &staged, self.monitor) {
-            Ok(()) => Ok(name),
+            Ok(()) => Ok((name, added)),
             Err(source) => {
                 if matches!(source, PublishError::Sync(_)) {
                     self.drop_all(id, writer);
@@ -381,6 +421,7 @@ impl Recipe<'_> {
         let basis_dir = basis.and_then(|basis| self.open_basis(basis));
         let (staging, scaffold) = self.open_staging()?;
         let progress = Progress::default();
+        let sources = scope.sources.count();
         let run = Run {
             scope,
             monitor: self.monitor,
@@ -403,6 +444,7 @@ impl Recipe<'_> {
             },
             groups: crate::stages::groups::Groups::default(),
             snapshots: snapshots.iter().filter(published).map(|one| (one.id, one.name.clone())).collect(),
+            tallies: Mutex::new(vec![Tally::default(); sources]),
             last_directory: AtomicI64::new(reader.last_directory()?.0),
             counts: Mutex::new(Counts::default()),
             clones: AtomicBool::new(true),
@@ -418,7 +460,12 @@ impl Recipe<'_> {
         );
         self.run_pool(&run, tree, first, writer, sync)?;
         let counts = *run.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Built { counts, basis: basis.map(|basis| basis.name.clone()), scaffold })
+        // Without the basis' tree nothing could be linked: that everything was copied says nothing of the source.
+        let tallies = match run.basis {
+            Some(_) => run.tallies.into_inner().unwrap_or_else(PoisonError::into_inner),
+            None => Vec::new(),
+        };
+        Ok(Built { counts, basis: basis.map(|basis| basis.name.clone()), scaffold, tallies })
     }
 
     fn run_pool(

@@ -259,6 +259,11 @@ fn count(calls: &[Call], wanted: impl Fn(&Call) -> bool) -> u64 {
     calls.iter().filter(|call| wanted(call)).count() as u64
 }
 
+/// Does it try out what the filesystem can do? Every run does so, once, whatever the tree.
+fn is_trial(call: &Call) -> bool {
+    call.rest.contains(".linksnap-probe")
+}
+
 #[test]
 fn an_unchanged_tree_costs_one_stat_and_one_link_for_each_entry_and_none_in_the_basis() {
     skip_unless!(skip::has_tool("strace"), "strace is missing");
@@ -273,7 +278,7 @@ fn an_unchanged_tree_costs_one_stat_and_one_link_for_each_entry_and_none_in_the_
 
     let stat_like = |call: &Call| call.name.contains("stat") && !call.name.contains("statfs");
     let in_tree = |call: &Call, root: &Path| call.rest.contains(root.to_str().expect("plain bytes"));
-    let links = count(&calls, |call| call.name == "linkat");
+    let links = count(&calls, |call| call.name == "linkat" && !is_trial(call));
     assert_eq!(links, ENTRIES);
     let in_source = |call: &Call| in_tree(call, &kitchen.source) && !in_tree(call, &kitchen.repository);
     let stats = count(&calls, |call| stat_like(call) && in_source(call));
@@ -398,7 +403,7 @@ fn no_entry_is_touched_in_the_steady_state() {
     let calls = calls.expect("just looked");
     assert_eq!(kitchen.named().len(), 2);
     let repository = kitchen.repository.to_str().expect("plain bytes");
-    let in_repository = |call: &Call| call.rest.contains(repository);
+    let in_repository = |call: &Call| call.rest.contains(repository) && !is_trial(call);
     let of = |name: &str| count(&calls, |call| call.name == name && in_repository(call));
     assert_eq!(of("linkat"), 0);
     // `latest`, the clock, and the like.

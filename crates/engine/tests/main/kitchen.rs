@@ -12,7 +12,7 @@ use linksnap_engine::stages::begin::BeginError;
 use linksnap_engine::stages::retain::Clock;
 use linksnap_engine::stages::retire::Fate;
 use linksnap_engine::verbs::backup::{
-    self, BackupError, BackupOptions, BackupSummary, Recycle, Retention, Thoroughness,
+    self, BackupError, BackupOptions, BackupSummary, Recycle, Retention, Thoroughness, Upheaval,
 };
 use linksnap_engine::verbs::delete::{self, DeleteError, DeleteOptions, DeleteSummary};
 use linksnap_engine::verbs::du;
@@ -67,6 +67,7 @@ impl Kitchen {
             threads: Some(2),
             recycle: Recycle::Always,
             retention: None,
+            upheaval: Upheaval::Doubt,
             tags: Vec::new(),
             holder: "a test".to_owned(),
         };

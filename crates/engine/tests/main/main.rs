@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests prepare trees as users do")]
 
+mod abilities;
 mod backup;
 mod claims;
 mod clones;
@@ -10,6 +11,7 @@ mod deaths;
 mod deletes;
 mod faults;
 mod fingerprint;
+mod guards;
 mod hindrances;
 mod kill;
 mod kitchen;
@@ -24,6 +26,7 @@ mod races;
 mod real_trees;
 mod recover;
 mod retire;
+mod room;
 mod sabotage;
 mod sandbox;
 mod stale;

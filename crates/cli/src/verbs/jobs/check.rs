@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use linksnap_engine::verbs::backup::Upheaval;
 use linksnap_engine::{JobName, Repository};
 use serde::Serialize;
 
@@ -75,7 +76,10 @@ impl Place {
             return Self { path: None, is_there: false, state: "not named".to_owned() };
         };
         let (is_there, state) = match Repository::open(&path) {
-            Ok(_) => (true, "found".to_owned()),
+            Ok(repository) => match locate::expect(&repository, global, Some(config)) {
+                Ok(()) => (true, "found".to_owned()),
+                Err(failure) => (false, failure.message),
+            },
             Err(error) => (false, error.to_string()),
         };
         Self { path: Some(path), is_there, state }
@@ -125,6 +129,9 @@ impl<'a> Explained<'a> {
             false => "enters other filesystems mounted inside a source".to_owned(),
         });
         words.push(format!("checks {}", thoroughness::words(self.settings.validate)));
+        if self.settings.upheaval == Upheaval::Usual {
+            words.push("takes it for usual that most of a source is gone or changed".to_owned());
+        }
         words.extend(self.retention_words());
         words
     }
@@ -174,6 +181,7 @@ struct JobElement<'a> {
     keep_min: Option<u32>,
     timezone: Option<&'a str>,
     recycle: bool,
+    mass_change: &'static str,
 }
 
 #[derive(Serialize)]
@@ -215,6 +223,7 @@ impl<'a> JobElement<'a> {
             keep_min: keep.filter(|keep| !keep.headroom.is_empty()).map(|keep| keep.headroom.min),
             timezone: job.zone(),
             recycle: job.settings.recycle,
+            mass_change: if job.settings.upheaval == Upheaval::Usual { "usual" } else { "hold" },
         }
     }
 }

@@ -49,7 +49,13 @@ fn repository(
 ) -> Result<Option<Repository>, Failure> {
     let path = locate::repository_path(global, config)?;
     match Repository::open(&path) {
-        Ok(repository) => Ok(Some(repository)),
+        Ok(repository) => match locate::expect(&repository, global, config) {
+            Ok(()) => Ok(Some(repository)),
+            Err(failure) => {
+                output.remark(&failure.message);
+                Ok(None)
+            }
+        },
         Err(error) if config.is_some() => {
             output.remark(&error.to_string());
             Ok(None)

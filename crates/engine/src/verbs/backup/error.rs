@@ -1,7 +1,11 @@
 //! Why there is no new snapshot, and what to do about it.
 
+use std::path::PathBuf;
+
+use linksnap_catalog::Freed;
 use linksnap_inode::{Errno, FsError};
 
+use super::{Scarce, Shortage};
 use crate::exclude::RuleError;
 use crate::job::{JobError, JobName};
 use crate::report::Class;
@@ -19,6 +23,14 @@ pub enum BackupError {
     /// A rule means nothing.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// A source is empty, and was not.
+    #[error("the source {} is empty, but the snapshot {basis} has entries of it", path.display())]
+    Emptied {
+        /// The source.
+        path: PathBuf,
+        /// The newest snapshot.
+        basis: String,
+    },
     /// The job cannot be used.
     #[error(transparent)]
     Job(#[from] JobError),
@@ -29,6 +41,32 @@ pub enum BackupError {
         job: JobName,
         /// Why.
         source: RunError,
+    },
+    /// There is no room for what every snapshot needs.
+    #[error(
+        "the job {job} was not backed up: {needed} directories like those of {basis} need as many inodes. {scarce}"
+    )]
+    NoInodes {
+        /// The job.
+        job: JobName,
+        /// The newest snapshot.
+        basis: String,
+        /// How many inodes its directories have.
+        needed: u64,
+        /// How many there are.
+        scarce: Scarce,
+        /// What the job's own rules would free.
+        if_pruned: Option<Freed>,
+    },
+    /// There was no room.
+    #[error("the job {job} was not backed up: {}", shortage.scarce)]
+    NoRoom {
+        /// The job.
+        job: JobName,
+        /// What was missing.
+        shortage: Shortage,
+        /// What failed for it.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// All was built, but not published.
     #[error("the snapshot of the job {job} was not published")]
@@ -53,10 +91,10 @@ impl BackupError {
         match self {
             Self::Source(SourceError::NotAbsolute { .. } | SourceError::None) | Self::Rule(_) => Class::Usage,
             Self::Source(SourceError::Fs(_)) => Class::Failed,
-            Self::Source(_) => Class::Guard,
+            Self::Source(_) | Self::Emptied { .. } | Self::NoInodes { .. } => Class::Guard,
             Self::Job(error) => error.class(),
             Self::Begin(error) => error.class(),
-            Self::Run { .. } | Self::Publish { .. } => Class::Failed,
+            Self::Run { .. } | Self::Publish { .. } | Self::NoRoom { .. } => Class::Failed,
             Self::Interrupted => Class::Interrupted,
         }
     }
@@ -66,6 +104,17 @@ impl BackupError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Source(error) => error.hint(),
+            Self::Emptied { .. } => Some(
+                "is its disk mounted? Nothing was backed up, and no snapshot was touched. If it is meant to be empty, \
+                 run once with --accept-change"
+                    .to_owned(),
+            ),
+            Self::NoRoom { job, shortage, .. } => Some(shortage.hint(job.as_str())),
+            Self::NoInodes { job, scarce, if_pruned, .. } => {
+                let shortage = Shortage { scarce: *scarce, if_pruned: *if_pruned };
+                let hint = shortage.hint(job.as_str());
+                Some(format!("{hint}. If the source has far fewer directories by now: --accept-change"))
+            }
             Self::Job(error) => error.hint(),
             Self::Begin(error) => error.hint(),
             Self::Rule(_) => Some("patterns are written as in .gitignore".to_owned()),
@@ -91,11 +140,6 @@ fn disk_hint(error: &FsError) -> String {
         "something in the repository is in the way: look at the path named"
     } else if error.is(Errno::XDEV) {
         "a filesystem is mounted inside the repository, at the path named: unmount it"
-    } else if error.is(Errno::NOSPC) {
-        "the repository's disk is full: `df -h` shows bytes, `df -i` inodes. Free some, or remove the \
-         oldest snapshots"
-    } else if error.is(Errno::DQUOT) {
-        "the quota on the repository's disk is used up"
     } else {
         "look into the kernel's log for errors of the repository's disk"
     };

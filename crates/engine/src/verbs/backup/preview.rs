@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use linksnap_catalog::{DirId, Reader, Rows, Snapshot, SnapshotId, State};
 use linksnap_inode::{DirFd, Fault, Kind, Names};
 
-use super::{BackupError, BackupOptions, BackupSummary, Recycle, Scaffold, open_root, stat_of};
+use super::{
+    BackupError, BackupOptions, BackupSummary, Recycle, Scaffold, Upheaval, guards, open_root, stat_of,
+};
 use crate::exclude::Rules;
 use crate::job::{Job, JobName};
 use crate::layout;
@@ -13,7 +15,7 @@ use crate::monitor::{Monitor, Wish};
 use crate::path;
 use crate::report::Problems;
 use crate::repository::Repository;
-use crate::source::{Place, Sources};
+use crate::source::Place;
 use crate::stages::plan::{self, Action, Reason, Step};
 use crate::stages::retire;
 use crate::stages::run::{Counts, RunError};
@@ -42,9 +44,10 @@ pub fn preview(
     step: &mut dyn FnMut(&PlannedStep),
     monitor: &dyn Monitor,
 ) -> Result<BackupSummary, BackupError> {
-    let sources = Sources::new(&options.sources)?;
+    let problems = Problems::default();
     let rules = Rules::new(&options.rules)?;
     let root = open_root()?;
+    let sources = guards::sources(&root, options, &problems, monitor)?;
     let repository_stat = repository.map(stat_of).transpose()?;
     sources.check(&root, repository_stat.as_ref())?;
     let scope = Scope {
@@ -73,7 +76,11 @@ pub fn preview(
         },
         (None, _) => (None, Scaffold::Empty),
     };
-    let problems = Problems::default();
+    if let (Some(job), Some(Past { reader, basis: Some(basis), .. })) = (&job_found, &past)
+        && options.upheaval != Upheaval::Accept
+    {
+        guards::refuse_emptied(&sources, &root, (job, reader), basis)?;
+    }
     let mut walk = Walk {
         scope,
         tree: LocalTree::new(root),
@@ -95,6 +102,9 @@ pub fn preview(
         basis: walk.past.as_ref().and_then(|past| past.basis.as_ref()).map(|one| one.name.clone()),
         scaffold: kind,
         recovered: None,
+        pinned: None,
+        gained: Vec::new(),
+        forecast: None,
         pruned: None,
         counts: walk.counts,
         version_rows: 0,

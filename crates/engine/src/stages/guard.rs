@@ -1,0 +1,58 @@
+//! Guard: does what a run found of a source look as if something had happened to it?
+//!
+//! Pure: what is gone and what stayed is counted where the entries are dealt with.
+
+use crate::stages::run::Counts;
+
+/// Fewer entries gone or changed than these are no mass change, whatever share they are: a directory of database dumps
+/// or a small project is often rewritten whole, and of so few a person sees in a listing what is missing.
+pub const FEWEST: u64 = 100;
+
+/// What became of the entries that the basis has of a source, directories left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Gone, or not what they were.
+    pub lost: u64,
+    /// The same.
+    pub kept: u64,
+}
+
+impl Tally {
+    /// Adds what was counted.
+    pub fn add(&mut self, counts: &Counts) {
+        self.lost += counts.changed + counts.removed;
+        self.kept += counts.unchanged + counts.reused;
+    }
+
+    /// How many entries the basis has.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.lost + self.kept
+    }
+
+    /// Are more than half of them gone or changed, and not just a few?
+    #[must_use]
+    pub fn is_mass_change(&self) -> bool {
+        self.lost >= FEWEST && self.lost > self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FEWEST, Tally};
+
+    #[test]
+    fn more_than_half_is_a_mass_change_unless_it_is_little() {
+        for (lost, kept, is_one) in [
+            (0, 0, false),
+            (FEWEST - 1, 0, false),
+            (FEWEST, 0, true),
+            (FEWEST, FEWEST - 1, true),
+            (FEWEST, FEWEST, false),
+            (1_000_000, 999_999, true),
+            (999_999, 1_000_000, false),
+        ] {
+            assert_eq!(Tally { lost, kept }.is_mass_change(), is_one, "{lost} of {}", lost + kept);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Disks with too little room: what is said, what is left, and that the next run goes on.
+
+use std::path::Path;
+use std::process::Command;
+
+use linksnap_catalog::Freed;
+use linksnap_engine::Silent;
+use linksnap_engine::report::Class;
+use linksnap_engine::stages::retire::Fate;
+use linksnap_engine::verbs::backup::{BackupError, Scarce, Shortage, Upheaval};
+use linksnap_testkit::loopfs::{FsKind, LoopFs};
+use linksnap_testkit::tree::TreeBuilder;
+use linksnap_testkit::{or_skip, skip, skip_unless};
+
+use crate::faults::{Mounted, whole_chain};
+use crate::kitchen::Kitchen;
+use crate::ledger::{Ledger, names_in};
+
+/// A source here, a repository on a small disk.
+fn kitchen(disk: &LoopFs, sources: &tempfile::TempDir) -> Kitchen {
+    let base = std::fs::canonicalize(sources.path()).expect("it is there");
+    Kitchen::across(&base, &disk.path())
+}
+
+fn directories(root: &Path, first: usize, count: usize, files: usize) {
+    let mut tree = TreeBuilder::new(root);
+    for directory in first..first + count {
+        tree = tree.dir(directory.to_string());
+        for file in 0..files {
+            tree = tree.file(format!("{directory}/{file}"), format!("{directory} {file}"));
+        }
+    }
+}
+
+fn shortage(error: &BackupError) -> &Shortage {
+    match error {
+        BackupError::NoRoom { shortage, .. } => shortage,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_disk_without_inodes_is_named_and_the_next_run_goes_on() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 32, &["-N", "256"]));
+    let sources = tempfile::tempdir().expect("a directory");
+    let mut kitchen = kitchen(&disk, &sources);
+    let mut ledger = Ledger::default();
+    kitchen.keep_last(1);
+    directories(&kitchen.source, 0, 5, 10);
+    let summary = kitchen.backup();
+    ledger.check_success(&kitchen, &summary);
+    kitchen.age();
+    directories(&kitchen.source, 100, 20, 20);
+    let error = kitchen.try_backup(&Silent).expect_err("no inodes");
+    assert_eq!(error.class(), Class::Failed);
+    let Shortage { scarce, if_pruned } = shortage(&error);
+    assert!(matches!(scarce, Scarce::Inodes { free: ..16, total: 256 }), "{scarce:?}");
+    // Its only snapshot is kept by the rules: pruning would be of no use.
+    assert_eq!(*if_pruned, Some(Freed::default()));
+    let chain = whole_chain(&error);
+    assert!(
+        chain.contains("too few inodes: ")
+            && chain.contains(" of 256 are free")
+            && chain.contains("No space left on device"),
+        "{chain}"
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("linksnap du")), "{:?}", error.hint());
+    assert_eq!(ledger.check(&kitchen), [""; 0]);
+    let mut tree = TreeBuilder::new(&kitchen.source);
+    for directory in 105..120 {
+        tree = tree.delete(directory.to_string());
+    }
+    drop(tree);
+    let summary = kitchen.try_backup(&Silent).unwrap_or_else(|error| panic!("{}", whole_chain(&error)));
+    assert_eq!(summary.problems.list, []);
+    ledger.check_success(&kitchen, &summary);
+    let forecast = summary.forecast.expect("known");
+    assert!(forecast.by_inodes().is_some_and(|fit| fit < 3), "{forecast:?}");
+    assert!(forecast.by_bytes() > forecast.by_inodes(), "{forecast:?}");
+}
+
+#[test]
+fn what_pruning_would_free_is_said() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 32, &[]));
+    let sources = tempfile::tempdir().expect("a directory");
+    let mut kitchen = kitchen(&disk, &sources);
+    for number in 0..3_u8 {
+        drop(TreeBuilder::new(&kitchen.source).file("data", vec![number; 4 << 20]));
+        drop(kitchen.backup());
+        kitchen.age();
+    }
+    kitchen.keep_last(2);
+    drop(TreeBuilder::new(&kitchen.source).file("more", vec![9; 16 << 20]));
+    let error = kitchen.try_backup(&Silent).expect_err("a full disk");
+    let Shortage { scarce, if_pruned } = shortage(&error);
+    assert!(matches!(scarce, Scarce::Bytes { .. }), "{scarce:?}");
+    assert_eq!(if_pruned.map(|freed| freed.bytes), Some(4 << 20));
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("`linksnap prune job` would free 4.0 MiB and"), "{hint}");
+    drop(kitchen.delete(&["oldest", "latest~1"]));
+    drop(kitchen.backup());
+    kitchen.assert_sound();
+}
+
+#[test]
+fn a_snapshot_whose_directories_cannot_fit_is_refused_before_anything_is_made() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 32, &["-N", "512"]));
+    let sources = tempfile::tempdir().expect("a directory");
+    let mut kitchen = kitchen(&disk, &sources);
+    let mut ledger = Ledger::default();
+    directories(&kitchen.source, 0, 300, 0);
+    let summary = kitchen.backup();
+    ledger.check_success(&kitchen, &summary);
+    kitchen.age();
+    let error = kitchen.try_backup(&Silent).expect_err("refused");
+    assert_eq!(error.class(), Class::Guard);
+    let BackupError::NoInodes { needed, scarce: Scarce::Inodes { free, total: 512 }, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*needed, summary.counts.directories);
+    assert!(free < needed, "{error}");
+    assert!(error.to_string().contains(&format!("{needed} directories")), "{error}");
+    assert_eq!(ledger.check(&kitchen), [""; 0]);
+    assert!(!names_in(&kitchen.workshop()).contains(&"staging".to_owned()), "nothing was begun");
+    // It may be known that most of them are gone.
+    let mut tree = TreeBuilder::new(&kitchen.source);
+    for directory in 100..300 {
+        tree = tree.delete(directory.to_string());
+    }
+    drop(tree);
+    assert_eq!(kitchen.try_backup(&Silent).expect_err("refused").class(), Class::Guard);
+    kitchen.options.upheaval = Upheaval::Accept;
+    let summary = kitchen.backup();
+    ledger.check_success(&kitchen, &summary);
+    kitchen.options.upheaval = Upheaval::Doubt;
+    // With a scaffold the directories are there.
+    drop(kitchen.try_prune(1, Fate::Scaffold, &Silent).expect("pruned"));
+    drop(kitchen.backup());
+    kitchen.assert_sound();
+}
+
+#[test]
+fn a_quota_is_a_disk_of_its_own() {
+    skip_unless!(
+        skip::is_root() && skip::has_tool("xfs_quota") && skip::has_tool("mkfs.xfs"),
+        "needs XFS quotas"
+    );
+    let base = tempfile::tempdir().expect("a directory");
+    let base = std::fs::canonicalize(base.path()).expect("it is there");
+    drop(TreeBuilder::new(&base).dir("disk").dir("sources"));
+    let image = base.join("image");
+    std::fs::File::create_new(&image).and_then(|file| file.set_len(300 << 20)).expect("an image");
+    let made = Command::new("mkfs.xfs").arg("-q").arg(&image).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let disk = base.join("disk");
+    let Some(_disk) = Mounted::new(&disk, &["-o", "loop,prjquota", image.to_str().expect("text")]) else {
+        return skip::announce("room::a_quota_is_a_disk_of_its_own", "loop devices are not allowed here");
+    };
+    let project = format!("project -s -p {} 42", disk.display());
+    let quota = |command: &str| {
+        let done =
+            Command::new("xfs_quota").args(["-x", "-c", command]).arg(&disk).output().expect("it runs");
+        assert!(done.status.success(), "{done:?}");
+    };
+    quota(&project);
+    quota("limit -p bhard=16m 42");
+    let mut kitchen = Kitchen::across(&base.join("sources"), &disk);
+    let mut ledger = Ledger::default();
+    drop(TreeBuilder::new(&kitchen.source).file("small", "s"));
+    let summary = kitchen.backup();
+    ledger.check_success(&kitchen, &summary);
+    drop(TreeBuilder::new(&kitchen.source).file("large", vec![1; 24 << 20]));
+    let error = kitchen.try_backup(&Silent).expect_err("the quota");
+    assert!(matches!(shortage(&error).scarce, Scarce::Bytes { .. } | Scarce::Quota), "{error:?}");
+    assert_eq!(ledger.check(&kitchen), [""; 0]);
+    quota("limit -p bhard=64m 42");
+    let summary = kitchen.backup();
+    ledger.check_success(&kitchen, &summary);
+}
