@@ -1,5 +1,7 @@
 //! How the repository grew and shrank: one row for every snapshot made and every snapshot deleted, kept for ever.
 
+use rusqlite::Connection;
+
 use crate::error::{CatalogError, Doing};
 use crate::reader::Reader;
 use crate::rows::nonsense;
@@ -11,6 +13,16 @@ pub enum Event {
     Snapshot,
     /// A snapshot was deleted: inodes and bytes were freed.
     Deletion,
+}
+
+impl Event {
+    /// The word that the catalog uses.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Deletion => "deletion",
+        }
+    }
 }
 
 /// One event.
@@ -35,35 +47,35 @@ pub struct Growth {
 impl Reader {
     /// All that happened, in its order.
     pub fn growth(&self) -> Result<Vec<Growth>, CatalogError> {
-        let doing = "read the growth";
-        let mut statement = self
-            .connection()
-            .prepare_cached(
-                "SELECT time, event, snapshot, files, source_bytes, inodes, bytes FROM growth ORDER BY id",
-            )
-            .doing(doing)?;
-        let mut rows = statement.query(()).doing(doing)?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next().doing(doing)? {
-            let count = |column: usize| -> Result<u64, CatalogError> {
-                let number: i64 = row.get(column).doing(doing)?;
-                u64::try_from(number).map_err(|_| nonsense(format!("the count {number}")))
-            };
-            let event: String = row.get(1).doing(doing)?;
-            all.push(Growth {
-                time: row.get(0).doing(doing)?,
-                event: match event.as_str() {
-                    "snapshot" => Event::Snapshot,
-                    "deletion" => Event::Deletion,
-                    other => return Err(nonsense(format!("the event {other:?}"))),
-                },
-                snapshot: row.get(2).doing(doing)?,
-                files: count(3)?,
-                source_bytes: count(4)?,
-                inodes: count(5)?,
-                bytes: count(6)?,
-            });
-        }
-        Ok(all)
+        all(self.connection())
     }
+}
+
+pub(crate) fn all(connection: &Connection) -> Result<Vec<Growth>, CatalogError> {
+    let doing = "read the growth";
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT time, event, snapshot, files, source_bytes, inodes, bytes FROM growth ORDER BY id",
+        )
+        .doing(doing)?;
+    let mut rows = statement.query(()).doing(doing)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().doing(doing)? {
+        let count = |column: usize| -> Result<u64, CatalogError> {
+            let number: i64 = row.get(column).doing(doing)?;
+            u64::try_from(number).map_err(|_| nonsense(format!("the count {number}")))
+        };
+        let event: String = row.get(1).doing(doing)?;
+        let known = [Event::Snapshot, Event::Deletion].into_iter().find(|known| known.word() == event);
+        all.push(Growth {
+            time: row.get(0).doing(doing)?,
+            event: known.ok_or_else(|| nonsense(format!("the event {event:?}")))?,
+            snapshot: row.get(2).doing(doing)?,
+            files: count(3)?,
+            source_bytes: count(4)?,
+            inodes: count(5)?,
+            bytes: count(6)?,
+        });
+    }
+    Ok(all)
 }

@@ -19,6 +19,8 @@ pub(crate) const CHANGED_WHILE_READ: i64 = 2;
 
 /// Flag: [`Version::partial`].
 pub(crate) const PARTIAL: i64 = 4;
+/// Flag: [`Version::unwitnessed`].
+pub(crate) const UNWITNESSED: i64 = 8;
 
 /// The versions of a directory's entries, sorted by name bytes (and by age where a name has two).
 #[derive(Debug, Default)]
@@ -106,6 +108,7 @@ fn version(row: &rusqlite::Row<'_>) -> Result<Version, CatalogError> {
         xattrs: optional(row, 14)?.map(XattrsId),
         child: optional(row, 15)?.map(DirId),
         partial: flags & PARTIAL != 0,
+        unwitnessed: flags & UNWITNESSED != 0,
         seen: Seen {
             inode: integer(row, 16)?.cast_unsigned(),
             ctime: Timestamp { seconds: integer(row, 17)?, nanoseconds: number(row, 18)? },

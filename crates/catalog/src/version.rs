@@ -52,6 +52,9 @@ pub struct Version {
     pub child: Option<DirId>,
     /// The owner or an extended attribute could not be stored: it is recorded here only.
     pub partial: bool,
+    /// The hash is of the stored bytes as they were found when the catalog was rebuilt: nobody saw them copied. A run
+    /// that finds the same bytes in the source is such a witness.
+    pub unwitnessed: bool,
     /// What the source looked like.
     pub seen: Seen,
 }

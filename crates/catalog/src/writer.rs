@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{CatalogError, Doing};
 use crate::reader::{home, xattrs_hash};
-use crate::rows::{CHANGED_WHILE_READ, PARTIAL, RACY};
+use crate::rows::{CHANGED_WHILE_READ, PARTIAL, RACY, UNWITNESSED};
 use crate::schema::{self, CURRENT};
 use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State, Totals};
 use crate::version::{DirId, Seen, Version, kind_letter};
@@ -47,7 +47,7 @@ pub enum Change {
     Gone,
     /// What the basis has is still right, though a checkpoint of this run said otherwise.
     Restored,
-    /// Nothing changed, but the source was observed anew.
+    /// Nothing changed, but the source was observed anew, and has the bytes that are stored.
     Seen(Seen),
 }
 
@@ -229,7 +229,9 @@ impl Writer {
                 version.seen.ctime.seconds,
                 version.seen.ctime.nanoseconds,
                 version.seen.links,
-                flags(version.seen) | if version.partial { PARTIAL } else { 0 },
+                flags(version.seen)
+                    | if version.partial { PARTIAL } else { 0 }
+                    | if version.unwitnessed { UNWITNESSED } else { 0 },
                 version.holes.cast_signed(),
             ])
             .doing(doing)?;
@@ -240,7 +242,7 @@ impl Writer {
     fn renew(&self, directory: DirId, name: &[u8], seen: Seen) -> Result<(), CatalogError> {
         self.execute(
             "UPDATE version SET source_inode = ?4, source_ctime = ?5, source_ctime_ns = ?6, \
-             source_links = max(source_links, ?7), flags = (flags & ~3) | ?8 \
+             source_links = max(source_links, ?7), flags = (flags & ~11) | ?8 \
              WHERE last = ?1 AND directory = ?2 AND name = ?3",
             rusqlite::params![
                 CURRENT,

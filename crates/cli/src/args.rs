@@ -108,6 +108,9 @@ pub enum Verb {
     /// Compare what is stored with what was recorded
     #[command(after_help = help::of(help::VERIFY))]
     Verify(VerifyArgs),
+    /// Make a new catalog from the snapshots, when it is lost or damaged
+    #[command(after_help = help::of(help::REINDEX))]
+    Reindex(ReindexArgs),
     /// List the jobs, or check the configuration
     #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),
@@ -248,6 +251,17 @@ pub struct VerifyArgs {
     /// Check names, inodes and attributes, but read no content
     #[arg(long)]
     pub structure: bool,
+}
+
+/// `reindex`.
+#[derive(Args)]
+pub struct ReindexArgs {
+    /// Jobs [default: the only one]
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// Change nothing; say what there is to make a catalog of
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
 }
 
 /// `jobs`.

@@ -108,6 +108,7 @@ diagnosed!(
     linksnap_engine::verbs::du::CountError,
     linksnap_engine::verbs::ls::LsError,
     linksnap_engine::verbs::prune::PruneError,
+    linksnap_engine::verbs::reindex::ReindexError,
     linksnap_engine::verbs::restore::RestoreError,
     linksnap_engine::verbs::verify::VerifyError,
 );

@@ -5,6 +5,7 @@ pub mod decisions;
 pub mod held;
 pub mod problems;
 pub mod prune;
+pub mod reindex;
 pub mod restore;
 pub mod simulation;
 pub mod step;

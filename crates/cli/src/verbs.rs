@@ -8,6 +8,7 @@ mod jobs;
 mod ls;
 mod pin;
 mod prune;
+mod reindex;
 mod restore;
 mod snapshots;
 mod verify;
@@ -32,6 +33,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Unpin(args) => pin::unpin(args, global, output),
         Verb::Du(args) => du::du(args, global, output),
         Verb::Verify(args) => verify::verify(args, global, output),
+        Verb::Reindex(args) => reindex::reindex(args, global, output),
         Verb::Jobs(verb) => jobs::jobs(verb, global, output),
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use linksnap_catalog::{CatalogError, Reader, Snapshot};
 use linksnap_inode::lock::{Attempt, Lock};
-use linksnap_inode::{DirFd, Errno, FsError};
+use linksnap_inode::{DirFd, Errno, FsError, Kind};
 
 use crate::layout;
 use crate::report::Class;
@@ -97,10 +97,16 @@ pub enum JobError {
         /// The repository.
         repository: PathBuf,
     },
-    /// It has no catalog.
+    /// It has no catalog, or an empty one.
     #[error("the catalog {} is missing", path.display())]
     NoCatalog {
         /// Where it should be.
+        path: PathBuf,
+    },
+    /// It has snapshots, but its catalog knows none of them.
+    #[error("the catalog {} is not that of the snapshots beside it", path.display())]
+    ForeignCatalog {
+        /// The catalog.
         path: PathBuf,
     },
     /// No such snapshot.
@@ -119,6 +125,10 @@ pub enum JobError {
     Fs(#[from] FsError),
 }
 
+/// What to do about a catalog that is lost or cannot be used.
+pub const REINDEX_HINT: &str = "the snapshots themselves are untouched plain directories, and `linksnap reindex` makes \
+     a new catalog of them; all but the pins and notes in a lost catalog comes back";
+
 impl JobError {
     /// Its class.
     #[must_use]
@@ -127,7 +137,9 @@ impl JobError {
             Self::Locked { .. } => Class::Locked,
             Self::Moved { .. } => Class::NoRepository,
             Self::Select(_) | Self::Missing { .. } => Class::Usage,
-            Self::NoCatalog { .. } | Self::Catalog { .. } | Self::Fs(_) => Class::Failed,
+            Self::NoCatalog { .. } | Self::ForeignCatalog { .. } | Self::Catalog { .. } | Self::Fs(_) => {
+                Class::Failed
+            }
         }
     }
 
@@ -144,11 +156,11 @@ impl JobError {
                  linksnap init --moved --repo {}",
                 repository.display()
             ),
-            Self::NoCatalog { .. } | Self::Catalog { .. } => {
-                "the snapshots themselves are untouched plain directories: restore from them with cp -a. \
-                 Before the next run put back a copy of the catalog: .linksnap/catalog.copy is one, as of \
-                 some snapshots ago"
-                    .to_owned()
+            Self::Catalog { source: CatalogError::Newer { .. }, .. } => {
+                "a newer linksnap wrote it: use that one".to_owned()
+            }
+            Self::NoCatalog { .. } | Self::ForeignCatalog { .. } | Self::Catalog { .. } => {
+                REINDEX_HINT.to_owned()
             }
             Self::Select(_) => "`linksnap snapshots` lists them".to_owned(),
             Self::Fs(_) => return None,
@@ -232,9 +244,35 @@ impl Job {
         self.workshop_path(layout::CATALOG.as_bytes())
     }
 
+    /// The names of the directories beside the workshop that are called like snapshots, sorted: the oldest first.
+    pub fn snapshot_names(&self) -> Result<Vec<SnapshotName>, FsError> {
+        let names = self.dir.names().map_err(|fault| fault.at(&self.path))?;
+        let mut found = Vec::new();
+        for name in names.iter() {
+            let parsed = std::str::from_utf8(name.bytes).ok().and_then(SnapshotName::parse);
+            if let Some(parsed) = parsed.filter(|_| matches!(name.kind, None | Some(Kind::Directory))) {
+                found.push(parsed);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Is there no catalog, or an empty file in its place, though there are snapshots?
+    pub fn has_lost_catalog(&self) -> Result<bool, FsError> {
+        match self.workshop.stat_entry(layout::CATALOG.as_bytes()) {
+            Ok(stat) if stat.size > 0 => Ok(false),
+            Err(fault) if !fault.is(Errno::NOENT) => Err(fault.at(self.catalog_path())),
+            _ => Ok(!self.snapshot_names()?.is_empty()),
+        }
+    }
+
     /// Opens the catalog for reading.
     pub fn catalog(&self) -> Result<Reader, JobError> {
         match self.workshop.stat_entry(layout::CATALOG.as_bytes()) {
+            Ok(stat) if stat.size == 0 && self.has_lost_catalog()? => {
+                Err(JobError::NoCatalog { path: self.catalog_path() })
+            }
             Ok(_) => Reader::open(&self.catalog_path()).map_err(|source| self.catalog_error(source)),
             Err(fault) if fault.is(Errno::NOENT) => Err(JobError::NoCatalog { path: self.catalog_path() }),
             Err(fault) => Err(fault.at(self.catalog_path()).into()),

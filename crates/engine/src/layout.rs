@@ -16,6 +16,12 @@ pub const CATALOG: &str = "catalog.db";
 pub const CATALOG_COPY: &str = "catalog.copy";
 /// That copy while it is being written.
 pub const NEW_CATALOG_COPY: &str = "catalog.copy.new";
+/// A catalog while it is rebuilt.
+pub const NEW_CATALOG: &str = "catalog.new";
+/// A catalog that was replaced by a rebuilt one.
+pub const OLD_CATALOG: &str = "catalog.old";
+/// What SQLite puts behind the name of a catalog for its log and the log's index.
+pub const LOGS: [&str; 2] = ["-wal", "-shm"];
 /// The lock file.
 pub const LOCK: &[u8] = b"lock";
 /// Room that is given up when the disk is so full that not even the catalog can be opened.

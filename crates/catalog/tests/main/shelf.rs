@@ -95,6 +95,7 @@ pub fn file(inode: u64) -> Version {
         xattrs: None,
         child: None,
         partial: false,
+        unwitnessed: false,
         seen: Seen { inode: u64::MAX, links: 2, ..Seen::default() },
     }
 }

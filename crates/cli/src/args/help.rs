@@ -60,6 +60,19 @@ Examples:
   linksnap verify
   linksnap verify web1/latest --structure";
 
+pub const REINDEX: &str = "\
+Reads all snapshots of a job, every stored inode once, and writes a new catalog of them. The old one is kept beside it \
+as .linksnap/catalog.old. No snapshot is changed, and nothing is deleted. Pins, tags, notes and problems are taken from \
+the old catalog and from its copy, as far as these can be read; pins that are lost have to be set again before the next \
+run drops what they held.
+
+Hashes are computed from what is stored: `verify` counts such files as unwitnessed until a backup has found the same \
+bytes in the source. The next backup reads all files, and links those that have not changed.
+
+Examples:
+  linksnap reindex --job web1
+  linksnap reindex web1 -n";
+
 pub const JOBS: &str = "\
 Examples:
   linksnap jobs list

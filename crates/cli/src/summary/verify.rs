@@ -47,7 +47,7 @@ impl Verified<'_> {
         });
         if summary.unwitnessed > 0 {
             let files = count(summary.unwitnessed);
-            lines.push(format!("  {files} without a hash from their backup: nothing to compare with"));
+            lines.push(format!("  {files} without a hash from their backup: that of a reindex, or none"));
         }
         let mut lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
         lines.extend(problems::lines(&summary.problems, output));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::stage::Stage;
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "",
     "init",
     "backup",
@@ -17,6 +17,7 @@ const VERBS: [&str; 15] = [
     "unpin",
     "du",
     "verify",
+    "reindex",
     "jobs",
     "jobs list",
     "jobs check",

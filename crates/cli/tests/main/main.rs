@@ -16,6 +16,7 @@ mod pins;
 mod pipes;
 mod prune;
 mod reading;
+mod reindex;
 mod restore;
 mod sandbox;
 mod stage;

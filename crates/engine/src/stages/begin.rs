@@ -3,13 +3,12 @@
 
 use linksnap_catalog::{CatalogError, State, Writer};
 use linksnap_inode::lock::Lock;
-use linksnap_inode::{DirFd, Errno, limits};
+use linksnap_inode::{DirFd, limits};
 
 use crate::job::{Job, JobError, JobName};
 use crate::layout;
 use crate::monitor::{Monitor, Phase};
 use crate::report::Class;
-use crate::snapshot::SnapshotName;
 use crate::stages::publish::PublishError;
 use crate::stages::rebind;
 use crate::stages::recover::{self, Recovered};
@@ -75,9 +74,11 @@ pub fn begin(job: &Job, holder: &str, now: i64, monitor: &dyn Monitor) -> Result
     let sync = job.dir().reopen().map_err(|fault| JobError::from(fault.at(job.path())))?;
     refuse_lost_catalog(job)?;
     let mut writer = open_catalog(job).map_err(|source| job.catalog_error(source))?;
+    let unknown = unknown_snapshots(job, &writer)?;
     monitor.reached(Phase::Recover);
     let failed = |source| BeginError::Recover { job: job.name().clone(), source };
     let mut recovered = recover::finish_staged(job, &mut writer, &sync, monitor).map_err(failed)?;
+    recovered.unknown = unknown;
     recovered.mounted = retire::drop_mounted(job).map_err(JobError::from)?;
     drop_without_basis(job, &writer)?;
     recover::forget_without_staging(job, &mut writer).map_err(failed)?;
@@ -115,16 +116,19 @@ fn drop_without_basis(job: &Job, writer: &Writer) -> Result<(), JobError> {
 
 /// Snapshots without a catalog: nothing could be linked to them, and they would be forgotten.
 fn refuse_lost_catalog(job: &Job) -> Result<(), JobError> {
-    match job.workshop().stat_entry(layout::CATALOG.as_bytes()) {
-        Err(fault) if fault.is(Errno::NOENT) => {}
-        Err(fault) => return Err(fault.at(job.catalog_path()).into()),
-        Ok(_) => return Ok(()),
-    }
-    let names = job.dir().names().map_err(|fault| fault.at(job.path()))?;
-    let is_snapshot =
-        |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| SnapshotName::parse(name).is_some());
-    if names.iter().any(|name| is_snapshot(name.bytes)) {
+    if job.has_lost_catalog()? {
         return Err(JobError::NoCatalog { path: job.catalog_path() });
     }
     Ok(())
+}
+
+/// The snapshots on disk that the catalog does not know. If it knows none of them, it is that of another job.
+fn unknown_snapshots(job: &Job, writer: &Writer) -> Result<Vec<String>, JobError> {
+    let known = writer.snapshots().map_err(|source| job.catalog_error(source))?;
+    let names: Vec<String> = job.snapshot_names()?.iter().map(|name| name.as_str().to_owned()).collect();
+    let is_known = |name: &String| known.iter().any(|one| one.name == *name);
+    if !names.is_empty() && !names.iter().any(is_known) {
+        return Err(JobError::ForeignCatalog { path: job.catalog_path() });
+    }
+    Ok(names.into_iter().filter(|name| !is_known(name)).collect())
 }

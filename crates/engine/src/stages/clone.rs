@@ -161,6 +161,7 @@ mod tests {
             xattrs: None,
             child: None,
             partial: false,
+            unwitnessed: false,
             seen: Seen::default(),
         }
     }

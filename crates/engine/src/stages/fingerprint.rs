@@ -217,6 +217,7 @@ mod tests {
             xattrs: None,
             child: None,
             partial: false,
+            unwitnessed: false,
             seen: Seen { inode, ctime, links, racy: false, changed_while_read: false },
         }
     }

@@ -136,6 +136,7 @@ mod tests {
             xattrs: None,
             child: None,
             partial: false,
+            unwitnessed: false,
             seen: Seen::default(),
         };
         let version = Arc::new(NewVersion { version, xattrs: Xattrs::default() });

@@ -9,6 +9,7 @@ pub mod clone;
 pub mod fingerprint;
 pub mod groups;
 pub mod guard;
+pub mod index;
 pub mod keep;
 pub mod plan;
 pub mod prune;

@@ -19,6 +19,8 @@ pub struct Recovered {
     pub lost: Option<String>,
     /// Where something is mounted in the trees that a run builds upon, which are dropped.
     pub mounted: Vec<Vec<u8>>,
+    /// Directories called like snapshots that the catalog does not know.
+    pub unknown: Vec<String>,
     /// The job was copied from elsewhere: which inode holds what was looked up anew.
     pub rebound: bool,
 }

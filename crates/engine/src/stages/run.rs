@@ -400,6 +400,7 @@ impl Run<'_> {
             xattrs: None,
             child: None,
             partial: false,
+            unwitnessed: false,
             seen,
         }
     }

@@ -365,6 +365,11 @@ impl Recipe<'_> {
         if let Some(name) = &recovered.lost {
             self.notice(&job.join(name), "this snapshot was complete, but somebody has removed it");
         }
+        for name in &recovered.unknown {
+            let message = "the catalog does not know this snapshot: it is left alone, but not listed, checked or dropped. \
+                           If it is one of this job, `linksnap reindex` takes it in";
+            self.notice(&job.join(name), message);
+        }
         for path in &recovered.mounted {
             let message = "a filesystem is mounted here, inside the repository: what the run would have built upon \
                            is dropped. Unmount it";

@@ -6,5 +6,6 @@ pub mod du;
 pub mod ls;
 pub mod pin;
 pub mod prune;
+pub mod reindex;
 pub mod restore;
 pub mod verify;

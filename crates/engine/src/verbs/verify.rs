@@ -43,7 +43,7 @@ pub struct VerifySummary {
     pub inodes: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// Files whose catalog entry has no hash that was taken when they were copied.
+    /// Files whose hash was not taken when they were copied, but when the catalog was rebuilt, or that have none.
     pub unwitnessed: u64,
     /// Damage found.
     pub problems: Collected,
@@ -95,7 +95,8 @@ pub fn verify(
     faults.extend((wrong > 0).then(|| format!("{wrong} fingerprints are of other versions of a directory")));
     for fault in faults {
         let path = linksnap_inode::dir::path_bytes(&job.catalog_path()).to_vec();
-        problems.add(monitor, Problem { kind: ProblemKind::Damage, path, message: fault });
+        let message = format!("{fault}; `linksnap reindex` makes a new catalog of the snapshots");
+        problems.add(monitor, Problem { kind: ProblemKind::Damage, path, message });
     }
     let mut snapshots = options.snapshots.clone();
     if snapshots.is_empty() {
@@ -400,7 +401,7 @@ impl Check<'_> {
         let watch = &mut |count| self.watch(count);
         let read = content::hash(&file, Shape::from(&stat), buffer, watch)?;
         let xattrs = Xattrs::read(&file)?;
-        if version.hash.is_none() {
+        if version.hash.is_none() || version.unwitnessed {
             self.counted.unwitnessed.fetch_add(1, Ordering::Relaxed);
         }
         let differs = version.hash.is_some_and(|hash| hash != read.hash);

@@ -25,6 +25,7 @@ mod power_cut;
 mod races;
 mod real_trees;
 mod recover;
+mod reindex;
 mod retire;
 mod room;
 mod sabotage;

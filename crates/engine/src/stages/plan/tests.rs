@@ -49,6 +49,7 @@ fn known(kind: Kind) -> Version {
         xattrs: None,
         child: None,
         partial: false,
+        unwitnessed: false,
         seen: Seen { inode: stat.inode, ctime: stat.ctime, links: 1, ..Seen::default() },
     }
 }

@@ -7,7 +7,7 @@ use linksnap_inode::{Errno, FsError};
 
 use super::{Scarce, Shortage};
 use crate::exclude::RuleError;
-use crate::job::{JobError, JobName};
+use crate::job::{JobError, JobName, REINDEX_HINT};
 use crate::report::Class;
 use crate::source::SourceError;
 use crate::stages::begin::BeginError;
@@ -121,6 +121,9 @@ impl BackupError {
             Self::Run { source: RunError::Staging(error), .. } => Some(disk_hint(error)),
             Self::Publish { source: PublishError::Fs(error) | PublishError::Sync(error), .. } => {
                 Some(disk_hint(error))
+            }
+            Self::Run { source: RunError::Catalog(error), .. } if !error.may_lack_room() => {
+                Some(format!("nothing was published; {REINDEX_HINT}"))
             }
             Self::Run { source: RunError::Invalid { .. }, .. } => Some(
                 "something else writes into the repository, or the disk does not keep what it is \
