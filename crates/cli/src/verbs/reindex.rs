@@ -10,7 +10,7 @@ use crate::output::Output;
 use crate::progress::Watcher;
 use crate::signals::listen;
 use crate::summary::reindex::Reindexed;
-use crate::{clock, environment, locate, several};
+use crate::{clock, environment, locate, sandbox, several};
 
 /// Rebuilds the catalogs of the jobs that were named, else of the only one.
 pub fn reindex(args: &ReindexArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -22,7 +22,8 @@ pub fn reindex(args: &ReindexArgs, global: &Global, output: &Output) -> Result<E
         return Err(Failure::usage(message).hint(hint));
     }
     listen()?;
-    several::each(&jobs, |job| job.name().as_str(), output, |job| one(job, args, output))
+    let all = || several::each(&jobs, |job| job.name().as_str(), output, |job| one(job, args, output));
+    sandbox::writing(jobs.iter().map(Job::dir), output, all)
 }
 
 fn one(job: &Job, args: &ReindexArgs, output: &Output) -> Result<Exit, Failure> {
