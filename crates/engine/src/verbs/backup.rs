@@ -258,7 +258,9 @@ impl Recipe<'_> {
         let rows = writer.rows_written();
         let mut problems = problems;
         if id.0 % SNAPSHOTS_A_COPY == 1 {
-            problems.add(self.copy_catalog(&writer));
+            let notice = self.copy_catalog(&writer);
+            notice.iter().for_each(|notice| self.monitor.problem(notice));
+            problems.add(notice);
         }
         let pruned = if pinned.is_some() { None } else { self.prune(&mut writer, &mut problems) };
         // If retiring failed, snapshots may lie there that the catalog still knows: the next command forgets them first.
