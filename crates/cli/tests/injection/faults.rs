@@ -14,7 +14,7 @@ use crate::judge::{self, Before};
 use crate::scene::Scene;
 use crate::strace::{self, Blow, Call, Fault};
 
-/// Set to `all`, nothing is left out.
+/// Set to `all`, nothing is left out; set to the name of a call, nothing of that call.
 const EXTENT: &str = "LINKSNAP_INJECT";
 
 /// How much is tried.
@@ -26,12 +26,17 @@ enum Extent {
     All,
 }
 
-fn extent() -> Extent {
-    if std::env::var_os(EXTENT).is_some_and(|value| value == "all") { Extent::All } else { Extent::Spread }
+/// How much is tried of a call.
+fn extent(call: &str) -> Option<Extent> {
+    match std::env::var(EXTENT).as_deref() {
+        Err(_) => Some(Extent::Spread),
+        Ok("all") => Some(Extent::All),
+        Ok(only) => (only == call).then_some(Extent::All),
+    }
 }
 
 /// What may befall a command, from a run without a fault.
-fn plan(calls: &[Call], base: &str, extent: Extent) -> Vec<Fault> {
+fn plan(calls: &[Call], base: &str, extent: impl Fn(&str) -> Option<Extent>) -> Vec<Fault> {
     let counts =
         |call: &&Call| call.rest.contains(base) || (call.name == "write" && call.rest.starts_with("1<"));
     let counting: Vec<&Call> = calls.iter().filter(counts).collect();
@@ -54,6 +59,7 @@ fn plan(calls: &[Call], base: &str, extent: Extent) -> Vec<Fault> {
     }
     let mut faults = Vec::new();
     for (group, threads) in groups {
+        let Some(extent) = extent(group.0) else { continue };
         let chosen: BTreeSet<usize> = threads.values().flat_map(|nths| chosen(nths, extent)).collect();
         for (number, nth) in chosen.into_iter().enumerate() {
             let blows = blows(group.1, errors[&group], number, extent);
@@ -114,7 +120,7 @@ struct Tally {
 
 /// Tries a deed with every fault.
 fn survives(deed: &Deed) {
-    survives_all(deed, |calls, base| plan(calls, base, extent()));
+    survives_all(deed, |calls, base| plan(calls, base, extent));
 }
 
 /// Tries a deed with one error of calls of one kind.
@@ -151,7 +157,7 @@ fn survives_all(deed: &Deed, plan: impl Fn(&[Call], &str) -> Vec<Fault>) {
         let (struck, output) = strace::strike(&command(scene, deed), fault, &scene.base.join("log/strike"));
         tally.tried += 1;
         tally.struck += usize::from(!struck.is_empty());
-        let mut complaints = judge::judge(scene, deed, &before, (fault, &output), &reference);
+        let mut complaints = judge::judge(scene, deed, &before, (fault, &output), (&struck, &reference));
         if complaints.is_empty() {
             complaints = judge::aftermath(scene, deed, &before, fault);
         }
@@ -250,10 +256,10 @@ fn a_spread_has_the_first_the_middle_and_the_last() {
     let call = |thread, nth, rest: &str| Call { thread, name: "linkat".into(), nth, rest: rest.into() };
     let calls: Vec<Call> =
         (1..=9).map(|nth| call(0, nth, if nth > 2 { "/base/x" } else { "/lib" })).collect();
-    let faults = plan(&calls, "/base", Extent::Spread);
+    let faults = plan(&calls, "/base", |_| Some(Extent::Spread));
     let at: BTreeSet<usize> = faults.iter().map(|fault| fault.nth).collect();
     assert_eq!(at, BTreeSet::from([3, 6, 9]));
     assert_eq!(faults.iter().filter(|fault| fault.blow == Blow::Kill).count(), 3);
-    assert_eq!(plan(&calls, "/base", Extent::All).len(), 7 * (6 + 1));
+    assert_eq!(plan(&calls, "/base", |_| Some(Extent::All)).len(), 7 * (6 + 1));
     assert!(matches!(deed::VERIFY.kind, Kind::Read));
 }

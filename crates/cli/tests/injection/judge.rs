@@ -59,7 +59,7 @@ pub fn judge(
     deed: &Deed,
     before: &Before,
     (fault, output): (&Fault, &Output),
-    reference: &[Value],
+    (struck, reference): (&[String], &[Value]),
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let end = match output.status.code() {
@@ -73,6 +73,9 @@ pub fn judge(
     let is_silent = output.stderr.is_empty() && result(scene, &output.stdout).is_empty();
     if matches!(end, End::Code(code) if code != 0) && is_silent {
         wrong.push("it failed without a word".to_owned());
+    }
+    if let (End::Code(0), true) = (end, is_lost_sync(struck) && problems(&output.stdout).is_empty()) {
+        wrong.push("a sync that failed was called done".to_owned());
     }
     if before.source_times != change_times(&scene.source(), Links::Stay) {
         wrong.push("the source was changed".to_owned());
@@ -91,6 +94,17 @@ pub fn judge(
         _ => {}
     }
     wrong
+}
+
+/// Did a sync fail that somebody relied on? A catalog that cannot be opened or committed is tried once more, with the
+/// reserve given up; SQLite folds its log into the file another time, and syncs the directory as a precaution.
+fn is_lost_sync(struck: &[String]) -> bool {
+    let is_sync = |line: &&String| ["fsync(", "fdatasync(", "syncfs("].iter().any(|call| line.contains(call));
+    let is_tried_again = |line: &String| {
+        let places = ["/catalog.db-journal>", "/catalog.db-wal>", "/catalog.db>", "/.linksnap>"];
+        line.contains("fsync(") && places.iter().any(|place| line.contains(place))
+    };
+    struck.iter().filter(is_sync).any(|line| !is_tried_again(line))
 }
 
 /// What is wrong when all goes well again.
