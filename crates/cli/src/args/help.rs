@@ -16,8 +16,12 @@ Examples:
   linksnap restore latest /etc/fstab --target /tmp/restored";
 
 pub const INIT: &str = "\
+Tries out what the filesystem can do, and says what cannot be kept there. In a copy of a repository nothing is written \
+before --moved has said that the copy is meant.
+
 Examples:
-  linksnap init --repo /backup";
+  linksnap init --repo /backup
+  linksnap init --repo /mnt/larger-disk --moved";
 
 pub const BACKUP: &str = "\
 Without arguments all configured jobs run, one after another; the worst exit code wins. Arguments are names of \
@@ -27,6 +31,10 @@ there is one.
 
 Once the snapshot is published, what the job's `keep` does not keep is dropped (see `linksnap prune --help`). A \
 dropped snapshot is out of the history at once; the next run is built upon what is left of it.
+
+A source that is gone or empty though it was not is refused. If more than half of one is gone or changed (and not just \
+a few entries), the snapshot before is pinned, nothing is dropped in this run, and the exit code is 3. \
+--accept-change says beforehand that it is as it should be.
 
 Examples:
   linksnap backup                                    all configured jobs

@@ -557,7 +557,13 @@ impl<'a, D: TreeDir> Place<'a, D> {
             match (leaf, step.known.basis) {
                 (Leaf::Held(_), _) if step.action == Action::Reuse => {}
                 (Leaf::Held(version), Some(basis)) if *version == basis => counts.unchanged += 1,
-                (_, Some(_)) => counts.changed += 1,
+                (_, Some(_)) => {
+                    counts.changed += 1;
+                    // The others of a group have what its first one has, whose own reason may have been found void.
+                    let is_as_before = step.reason == Reason::Unchanged
+                        || (matches!(leaf, Leaf::Member(_)) && step.action == Action::Reuse);
+                    counts.replaced += u64::from(is_as_before);
+                }
                 (_, None) => counts.added += 1,
             }
         } else if step.known.basis.is_some_and(|version| version.child.is_none()) {

@@ -20,8 +20,8 @@ pub struct Tally {
 impl Tally {
     /// Adds what was counted.
     pub fn add(&mut self, counts: &Counts) {
-        self.lost += counts.changed + counts.removed;
-        self.kept += counts.unchanged + counts.reused;
+        self.lost += counts.changed - counts.replaced + counts.removed;
+        self.kept += counts.unchanged + counts.reused + counts.replaced;
     }
 
     /// How many entries the basis has.

@@ -122,6 +122,9 @@ pub struct Counts {
     pub added: u64,
     /// Entries that the basis had otherwise.
     pub changed: u64,
+    /// Of these, entries that have not changed in the source, but have another inode: as many names as an inode can have,
+    /// or damage.
+    pub replaced: u64,
     /// Entries that the basis has just so.
     pub unchanged: u64,
     /// Entries that looked different and were found to be what the basis has.
@@ -189,6 +192,7 @@ impl Counts {
             specials,
             added,
             changed,
+            replaced,
             unchanged,
             reused,
             removed,
@@ -211,6 +215,7 @@ impl Counts {
         self.specials += specials;
         self.added += added;
         self.changed += changed;
+        self.replaced += replaced;
         self.unchanged += unchanged;
         self.reused += reused;
         self.removed += removed;

@@ -35,6 +35,7 @@ use crate::stages::plan::Known;
 use crate::stages::publish::{self, PublishError, Staged};
 use crate::stages::recover::{self, Recovered};
 use crate::stages::remove;
+use crate::stages::reserve;
 use crate::stages::retire;
 use crate::stages::run::{Counts, Hands, Message, Run, RunError};
 use crate::stages::scan::{Mounts, Scope};
@@ -594,7 +595,15 @@ impl Recipe<'_> {
     }
 
     fn racy_from(&self) -> Result<Timestamp, RunError> {
-        let now = self.at(layout::CLOCK, clock::file_time(self.job.workshop(), layout::CLOCK))?;
+        let workshop = self.job.workshop();
+        let now = match clock::file_time(workshop, layout::CLOCK) {
+            // A disk without inodes has the one of the reserve; what is to be removed from staging gives more back.
+            Err(fault) if fault.is(Errno::NOSPC) && reserve::give_up(workshop) => {
+                clock::file_time(workshop, layout::CLOCK)
+            }
+            time => time,
+        };
+        let now = self.at(layout::CLOCK, now)?;
         Ok(now.earlier_by(RACY_SECONDS))
     }
 }

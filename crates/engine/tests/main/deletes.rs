@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use linksnap_engine::report::Class;
 use linksnap_engine::stages::retire::Fate;
-use linksnap_engine::verbs::backup::{self, BackupError, BackupSummary, Recycle, Scaffold};
+use linksnap_engine::verbs::backup::{self, BackupError, BackupSummary, Recycle, Scaffold, Upheaval};
 use linksnap_engine::verbs::delete::{self, DeleteError, DeleteOptions};
 use linksnap_engine::verbs::pin::{self, Pin};
 use linksnap_engine::verbs::{du, prune};
@@ -360,6 +360,7 @@ fn snapshots_can_be_deleted_on_a_disk_that_is_full() {
         let sources = tempfile::tempdir().expect("a directory");
         let sources = std::fs::canonicalize(sources.path()).expect("it is there");
         let mut kitchen = Kitchen::across(&sources, &fs.path());
+        kitchen.options.upheaval = Upheaval::Usual;
         for round in 0..3_u8 {
             let mut tree = TreeBuilder::new(&kitchen.source);
             for number in 0..200 {
@@ -399,7 +400,7 @@ fn copy_job(kitchen: &mut Kitchen) {
     let copy = kitchen.repository.with_file_name("copy");
     let copied = Command::new("cp").arg("-a").args([&kitchen.repository, &copy]).status();
     assert!(copied.is_ok_and(|status| status.success()));
-    kitchen.repository = copy;
+    kitchen.move_to(copy);
 }
 
 #[test]

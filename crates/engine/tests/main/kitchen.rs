@@ -82,6 +82,12 @@ impl Kitchen {
         Repository::open(&self.repository).expect("a repository")
     }
 
+    /// From now on the repository is the one at `path`, a copy of it, and that is accepted.
+    pub fn move_to(&mut self, path: PathBuf) {
+        self.repository = path;
+        drop(Repository::settle(&self.repository, Durability::Degraded).expect("accepted"));
+    }
+
     pub fn job(&self) -> Job {
         Job::open(&self.open(), &Self::job_name()).expect("the job")
     }

@@ -383,7 +383,7 @@ fn a_copied_job_goes_on_where_it_was() {
     let copy = kitchen.repository.with_file_name("copy");
     let copied = std::process::Command::new("cp").arg("-a").args([&kitchen.repository, &copy]).status();
     assert!(copied.is_ok_and(|status| status.success()));
-    kitchen.repository = copy;
+    kitchen.move_to(copy);
     kitchen.assert_sound();
     let summary = kitchen.backup();
     assert_eq!(summary.problems.problems, 0, "{:?}", summary.problems.list);

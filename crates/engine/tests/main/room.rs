@@ -10,9 +10,9 @@ use linksnap_engine::stages::retire::Fate;
 use linksnap_engine::verbs::backup::{BackupError, Scarce, Shortage, Upheaval};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::tree::TreeBuilder;
-use linksnap_testkit::{or_skip, skip, skip_unless};
+use linksnap_testkit::{or_skip, skip_unless};
 
-use crate::faults::{Mounted, whole_chain};
+use crate::faults::whole_chain;
 use crate::kitchen::Kitchen;
 use crate::ledger::{Ledger, names_in};
 
@@ -71,6 +71,7 @@ fn a_disk_without_inodes_is_named_and_the_next_run_goes_on() {
         tree = tree.delete(directory.to_string());
     }
     drop(tree);
+    kitchen.options.retention = None;
     let summary = kitchen.try_backup(&Silent).unwrap_or_else(|error| panic!("{}", whole_chain(&error)));
     assert_eq!(summary.problems.list, []);
     ledger.check_success(&kitchen, &summary);
@@ -140,40 +141,28 @@ fn a_snapshot_whose_directories_cannot_fit_is_refused_before_anything_is_made() 
 }
 
 #[test]
-fn a_quota_is_a_disk_of_its_own() {
-    skip_unless!(
-        skip::is_root() && skip::has_tool("xfs_quota") && skip::has_tool("mkfs.xfs"),
-        "needs XFS quotas"
-    );
-    let base = tempfile::tempdir().expect("a directory");
-    let base = std::fs::canonicalize(base.path()).expect("it is there");
-    drop(TreeBuilder::new(&base).dir("disk").dir("sources"));
-    let image = base.join("image");
-    std::fs::File::create_new(&image).and_then(|file| file.set_len(300 << 20)).expect("an image");
-    let made = Command::new("mkfs.xfs").arg("-q").arg(&image).status();
-    assert!(made.is_ok_and(|status| status.success()));
-    let disk = base.join("disk");
-    let Some(_disk) = Mounted::new(&disk, &["-o", "loop,prjquota", image.to_str().expect("text")]) else {
-        return skip::announce("room::a_quota_is_a_disk_of_its_own", "loop devices are not allowed here");
+fn a_quota_that_is_used_up_is_named_and_the_next_run_goes_on() {
+    let disk = or_skip!(LoopFs::create(FsKind::Btrfs, 256, &[]));
+    let limited = disk.path().join("limited");
+    let btrfs = |args: &[&str]| {
+        Command::new("btrfs").args(args).arg(&limited).output().is_ok_and(|done| done.status.success())
     };
-    let project = format!("project -s -p {} 42", disk.display());
-    let quota = |command: &str| {
-        let done =
-            Command::new("xfs_quota").args(["-x", "-c", command]).arg(&disk).output().expect("it runs");
-        assert!(done.status.success(), "{done:?}");
-    };
-    quota(&project);
-    quota("limit -p bhard=16m 42");
-    let mut kitchen = Kitchen::across(&base.join("sources"), &disk);
+    let is_limited =
+        btrfs(&["subvolume", "create"]) && btrfs(&["quota", "enable"]) && btrfs(&["qgroup", "limit", "16M"]);
+    skip_unless!(is_limited, "btrfs has no quotas here");
+    let sources = tempfile::tempdir().expect("a directory");
+    let base = std::fs::canonicalize(sources.path()).expect("it is there");
+    let mut kitchen = Kitchen::across(&base, &limited);
     let mut ledger = Ledger::default();
     drop(TreeBuilder::new(&kitchen.source).file("small", "s"));
     let summary = kitchen.backup();
     ledger.check_success(&kitchen, &summary);
     drop(TreeBuilder::new(&kitchen.source).file("large", vec![1; 24 << 20]));
     let error = kitchen.try_backup(&Silent).expect_err("the quota");
-    assert!(matches!(shortage(&error).scarce, Scarce::Bytes { .. } | Scarce::Quota), "{error:?}");
+    assert_eq!((shortage(&error).scarce, error.class()), (Scarce::Quota, Class::Failed), "{error:?}");
+    assert!(error.to_string().contains("quota"), "{error}");
     assert_eq!(ledger.check(&kitchen), [""; 0]);
-    quota("limit -p bhard=64m 42");
+    assert!(btrfs(&["qgroup", "limit", "128M"]));
     let summary = kitchen.backup();
     ledger.check_success(&kitchen, &summary);
 }

@@ -123,8 +123,10 @@ impl Recipe<'_> {
             .collect();
         if suspects.is_empty() && built.scaffold == Scaffold::Interrupted && !built.tallies.is_empty() {
             // What the interrupted run had ended is not counted again, but the catalog knows.
-            let lost = writer.ended_by(id).map_err(|error| self.catalog_error(error))?;
-            let tally = Tally { lost, kept: built.counts.unchanged + built.counts.reused };
+            let ended = writer.ended_by(id).map_err(|error| self.catalog_error(error))?;
+            let mut tally = Tally::default();
+            tally.add(&built.counts);
+            tally.lost = tally.lost.max(ended.saturating_sub(built.counts.replaced));
             suspects.extend(tally.is_mass_change().then(|| (self.job.path().to_path_buf(), tally)));
         }
         if suspects.is_empty() {
