@@ -29,5 +29,5 @@ pub use reader::Reader;
 pub use reindex::StoredContent;
 pub use rows::{Row, Rows};
 pub use snapshots::{PathProblem, Snapshot, SnapshotId, State, Totals};
-pub use version::{DirId, Seen, Version, XattrsId};
+pub use version::{DirId, Holding, Seen, Version, XattrsId};
 pub use writer::{Change, DirectoryChanges, NewVersion, Writer};

@@ -1,12 +1,12 @@
 //! The rows of one directory, names packed into one buffer.
 
-use linksnap_inode::{ContentHash, Timestamp};
+use linksnap_inode::{ContentHash, Kind, Timestamp};
 use rusqlite::types::ValueRef;
 
 use crate::error::CatalogError;
 use crate::schema::CURRENT;
 use crate::snapshots::SnapshotId;
-use crate::version::{DirId, Seen, Version, XattrsId, kind_of_letter};
+use crate::version::{DirId, Holding, Seen, Version, XattrsId, kind_of_letter};
 
 /// The columns that [`Rows::push`] reads, in its order.
 pub(crate) const COLUMNS: &str = "name, first, last, kind, mode, uid, gid, size, mtime, mtime_ns, rdev, \
@@ -20,7 +20,17 @@ pub(crate) const CHANGED_WHILE_READ: i64 = 2;
 /// Flag: [`Version::partial`].
 pub(crate) const PARTIAL: i64 = 4;
 /// Flag: [`Version::unwitnessed`].
-pub(crate) const UNWITNESSED: i64 = 8;
+pub(crate) const UNWITNESSED: i64 = 64;
+
+/// Flag: [`Holding::StandIn`].
+pub(crate) const STAND_IN: i64 = 8;
+
+/// Flag of directories: [`Holding::Whole`]. Without it, as in rows that were written before there was this flag, a
+/// directory may have had more than is held.
+pub(crate) const WHOLE: i64 = 16;
+
+/// Flag: [`Holding::OnTheWay`].
+pub(crate) const ON_THE_WAY: i64 = 32;
 
 /// The versions of a directory's entries, sorted by name bytes (and by age where a name has two).
 #[derive(Debug, Default)]
@@ -109,6 +119,7 @@ fn version(row: &rusqlite::Row<'_>) -> Result<Version, CatalogError> {
         child: optional(row, 15)?.map(DirId),
         partial: flags & PARTIAL != 0,
         unwitnessed: flags & UNWITNESSED != 0,
+        holding: holding(kind, flags),
         seen: Seen {
             inode: integer(row, 16)?.cast_unsigned(),
             ctime: Timestamp { seconds: integer(row, 17)?, nanoseconds: number(row, 18)? },
@@ -117,6 +128,18 @@ fn version(row: &rusqlite::Row<'_>) -> Result<Version, CatalogError> {
             changed_while_read: flags & CHANGED_WHILE_READ != 0,
         },
     })
+}
+
+fn holding(kind: Kind, flags: i64) -> Holding {
+    if flags & STAND_IN != 0 {
+        Holding::StandIn
+    } else if flags & ON_THE_WAY != 0 {
+        Holding::OnTheWay
+    } else if kind != Kind::Directory || flags & WHOLE != 0 {
+        Holding::Whole
+    } else {
+        Holding::Partly
+    }
 }
 
 pub(crate) fn nonsense(what: impl Into<String>) -> CatalogError {

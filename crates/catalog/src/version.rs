@@ -55,11 +55,19 @@ pub struct Version {
     /// The hash is of the stored bytes as they were found when the catalog was rebuilt: nobody saw them copied. A run
     /// that finds the same bytes in the source is such a witness.
     pub unwitnessed: bool,
+    /// How much of it the snapshots hold.
+    pub holding: Holding,
     /// What the source looked like.
     pub seen: Seen,
 }
 
 impl Version {
+    /// The kind of the inode by which the repository holds it.
+    #[must_use]
+    pub fn stored_kind(&self) -> Kind {
+        if self.holding == Holding::StandIn { Kind::File } else { self.kind }
+    }
+
     /// Seen from a snapshot that has this version: does `newer`, a later one, not have it any more? Always so
     /// if there is no later one.
     #[must_use]
@@ -70,6 +78,21 @@ impl Version {
             (Some(_), None) => false,
         }
     }
+}
+
+/// How much of an entry snapshots hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Holding {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Of a directory: only some of its entries. It is a mount point that was not entered, or something in it was left
+    /// out or could not be read. What else it held nobody knows.
+    Partly,
+    /// Of a directory: only what leads to the sources.
+    OnTheWay,
+    /// Of a device: an empty file stands in its place, for only root can make devices.
+    StandIn,
 }
 
 /// What was observed of the source when this version was last found unchanged. Only used to tell quickly

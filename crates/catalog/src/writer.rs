@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use linksnap_inode::{ContentHash, Xattrs};
+use linksnap_inode::{ContentHash, Kind, Xattrs};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{CatalogError, Doing};
 use crate::reader::{home, xattrs_hash};
-use crate::rows::{CHANGED_WHILE_READ, PARTIAL, RACY, UNWITNESSED};
+use crate::rows::{CHANGED_WHILE_READ, ON_THE_WAY, PARTIAL, RACY, STAND_IN, UNWITNESSED, WHOLE};
 use crate::schema::{self, CURRENT};
 use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State, Totals};
-use crate::version::{DirId, Seen, Version, kind_letter};
+use crate::version::{DirId, Holding, Seen, Version, kind_letter};
 
 /// Sets of extended attributes whose ids are remembered: labels and ACLs repeat.
 const REMEMBERED_XATTRS: usize = 1024;
@@ -229,9 +229,7 @@ impl Writer {
                 version.seen.ctime.seconds,
                 version.seen.ctime.nanoseconds,
                 version.seen.links,
-                flags(version.seen)
-                    | if version.partial { PARTIAL } else { 0 }
-                    | if version.unwitnessed { UNWITNESSED } else { 0 },
+                flags(version.seen) | lasting_flags(version),
                 version.holes.cast_signed(),
             ])
             .doing(doing)?;
@@ -444,4 +442,15 @@ impl Writer {
 
 fn flags(seen: Seen) -> i64 {
     i64::from(seen.racy) * RACY + i64::from(seen.changed_while_read) * CHANGED_WHILE_READ
+}
+
+/// Those that say what is stored, and stay for as long as the version does.
+fn lasting_flags(version: &Version) -> i64 {
+    let holding = match version.holding {
+        Holding::Whole if version.kind == Kind::Directory => WHOLE,
+        Holding::Whole | Holding::Partly => 0,
+        Holding::StandIn => STAND_IN,
+        Holding::OnTheWay => ON_THE_WAY,
+    };
+    holding | if version.partial { PARTIAL } else { 0 } | if version.unwitnessed { UNWITNESSED } else { 0 }
 }

@@ -80,7 +80,8 @@ impl Xattrs {
         )
     }
 
-    /// Makes the attributes of an open file or directory exactly these.
+    /// Makes the attributes of an open file or directory exactly these; of those that cannot be set the first fault is
+    /// told.
     pub fn write(&self, file: impl AsFd) -> Result<(), Fault> {
         let fd = file.as_fd();
         let present = Self::read(fd)?;
@@ -104,10 +105,12 @@ impl Xattrs {
         present: &Self,
         set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
     ) -> Result<(), Fault> {
+        // One that cannot be set does not keep the others from being set.
+        let mut done = Ok(());
         for (name, value) in self.iter().filter(|(name, value)| present.get(name) != Some(value)) {
-            set(name, value).op("set an extended attribute of")?;
+            done = done.and(set(name, value).op("set an extended attribute of"));
         }
-        Ok(())
+        done
     }
 
     fn gather(

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use linksnap_catalog::{Change, DirId, DirectoryChanges, Reader, Seen, SnapshotId, Totals, Version, Writer};
+use linksnap_catalog::{
+    Change, DirId, DirectoryChanges, Holding, Reader, Seen, SnapshotId, Totals, Version, Writer,
+};
 use linksnap_inode::{ContentHash, Kind, Timestamp};
 use tempfile::TempDir;
 
@@ -96,6 +98,7 @@ pub fn file(inode: u64) -> Version {
         child: None,
         partial: false,
         unwitnessed: false,
+        holding: Holding::Whole,
         seen: Seen { inode: u64::MAX, links: 2, ..Seen::default() },
     }
 }

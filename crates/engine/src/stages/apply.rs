@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use linksnap_catalog::{Change, DirId, NewVersion, Seen, Version};
+use linksnap_catalog::{Change, DirId, Holding, NewVersion, Seen, Version};
 use linksnap_inode::content::{self, Shape};
 use linksnap_inode::xattr::DEFAULT_ACL;
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs};
@@ -474,7 +474,12 @@ impl<'a, D: TreeDir> Place<'a, D> {
         let make = |hands: &mut Hands| {
             let watch = &mut |count| run.has_read(count);
             let mut tools = Tools { buffer: &mut hands.buffer, watch, old: old.as_ref() };
-            store::store(self.source, (step.name, stat), self.staging, step.name, &mut tools)
+            match store::store(self.source, (step.name, stat), self.staging, step.name, &mut tools) {
+                Err(StoreError::Source(fault)) if is_device(stat.kind) && fault.is(Errno::PERM) => {
+                    store::store_stand_in(self.source, (step.name, stat), self.staging, step.name)
+                }
+                stored => stored,
+            }
         };
         let stored = match make(hands) {
             Err(StoreError::Target(fault)) if run.makes_room(fault)? => make(hands),
@@ -518,7 +523,12 @@ impl<'a, D: TreeDir> Place<'a, D> {
             let message = "changed each time it was read: the stored copy may be torn".to_owned();
             report(ProblemKind::ChangedWhileRead, message);
         }
-        self.run.report_lacks(&path::join(self.path, name), stored.lacks);
+        let path = path::join(self.path, name);
+        if stored.holding == Holding::StandIn {
+            self.run.report_stand_in(&path);
+        } else {
+            self.run.report_lacks(&path, stored.lacks);
+        }
     }
 
     fn new_version(&self, stored: Stored) -> NewVersion {
@@ -528,7 +538,8 @@ impl<'a, D: TreeDir> Place<'a, D> {
             hash: stored.hash,
             holes: stored.holes(),
             target: stored.target,
-            partial: stored.lacks.anything(),
+            partial: stored.lacks.anything() || stored.holding == Holding::StandIn,
+            holding: stored.holding,
             ..self.run.version(&stored.stat, seen)
         };
         NewVersion { version, xattrs: stored.xattrs }
@@ -581,7 +592,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
         replaces: bool,
         hands: &mut Hands,
     ) -> Option<Expected<'a>> {
-        let (inode, proof) = match leaf {
+        let (kind, inode, proof) = match leaf {
             Leaf::Lost => {
                 if replaces {
                     hands.change(self.id, step.name, Change::Gone);
@@ -601,21 +612,21 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 // As the catalog will say it: the most that were ever seen.
                 let seen = Seen { links: seen.links.max(version.seen.links), ..seen };
                 self.fingerprint.add_version(step.name, version, seen);
-                (version.stored_inode, proof)
+                (version.stored_kind(), version.stored_inode, proof)
             }
             Leaf::Member(new) | Leaf::Made(new) => {
                 let mut own = (**new).clone();
                 own.version.seen = self.run.seen(stat, new.version.seen.changed_while_read);
                 let attributes = Attributes::from(&own.version);
-                let inode = own.version.stored_inode;
+                let (kind, inode) = (own.version.stored_kind(), own.version.stored_inode);
                 self.fingerprint.add_version(step.name, &own.version, own.version.seen);
                 let new = Box::new(own);
                 let change = if replaces { Change::Replace(new) } else { Change::Add(new) };
                 hands.change(self.id, step.name, change);
-                (inode, Proof::Made(attributes))
+                (kind, inode, Proof::Made(attributes))
             }
         };
-        Some(Expected { name: step.name, kind: stat.kind, inode, proof })
+        Some(Expected { name: step.name, kind, inode, proof })
     }
 
     fn staging_fault(&self, name: &[u8], fault: Fault) -> RunError {
@@ -632,6 +643,10 @@ fn is_grouped(stat: &Stat, step: &Step<'_>) -> bool {
 fn changes_attributes(step: &Step<'_>, stored: &Stored) -> bool {
     let before = step.known.basis.and_then(|version| version.hash);
     step.reason != Reason::Unchanged && before.is_some() && before == stored.hash
+}
+
+fn is_device(kind: Kind) -> bool {
+    matches!(kind, Kind::CharDevice | Kind::BlockDevice)
 }
 
 fn describe(finding: &Finding, expected: &[Expected<'_>]) -> String {

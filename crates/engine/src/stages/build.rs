@@ -1,6 +1,6 @@
 //! Build: takes one directory through scan, plan, apply and validate, and finds its sub-directories.
 
-use linksnap_catalog::{Change, DirId, NewVersion, Rows, Version};
+use linksnap_catalog::{Change, DirId, Holding, NewVersion, Rows, Version};
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Names, Stat, Timestamp, Xattrs};
 
 use crate::path;
@@ -117,6 +117,7 @@ pub(super) struct Opened<D> {
     pub(super) xattrs: Xattrs,
     pub(super) place: source::Place,
     pub(super) scanned: Scanned,
+    holding: Holding,
 }
 
 /// Works one directory through and queues its sub-directories.
@@ -171,7 +172,12 @@ fn open<T: Tree>(run: &Run<'_>, tree: &T, task: &Task) -> Result<Opened<T::Dir>,
         Some(place) => scan::scan(&source, &task.path, place, &run.scope)?,
         None => Scanned::default(),
     };
-    Ok(Opened { source, stat, xattrs, place: inside.unwrap_or(task.place), scanned })
+    let holding = match inside {
+        Some(source::Place::OnTheWay) => Holding::OnTheWay,
+        Some(source::Place::Inside { .. }) if scanned.is_all() => Holding::Whole,
+        _ => Holding::Partly,
+    };
+    Ok(Opened { source, stat, xattrs, place: inside.unwrap_or(task.place), scanned, holding })
 }
 
 fn fill<D: TreeDir>(
@@ -181,7 +187,7 @@ fn fill<D: TreeDir>(
     (staging, scaffold): (&DirFd, &Names),
     hands: &mut Hands,
 ) -> Result<Vec<Task>, RunError> {
-    let Opened { source, stat, xattrs, place, scanned } = opened;
+    let Opened { source, stat, xattrs, place, scanned, mut holding } = opened;
     if task.past.scaffold {
         apply::open_up(staging).map_err(|fault| run.staging_fault(&task.path, fault))?;
     }
@@ -201,6 +207,9 @@ fn fill<D: TreeDir>(
         renewed: None,
     };
     let expected = here.apply(&steps, hands)?;
+    if holding == Holding::Whole && expected.len() < scanned.listing.iter().len() {
+        holding = Holding::Partly;
+    }
     here.validate(&steps, expected, hands)?;
     let mut fingerprint = here.fingerprint;
     if steps.iter().any(Step::removes_directory) {
@@ -215,7 +224,7 @@ fn fill<D: TreeDir>(
     // That the directories above a user's sources are not the user's own is no news.
     let news = Lacks { owner: lacks.owner && place != source::Place::OnTheWay, ..lacks };
     run.report_lacks(&task.path, news);
-    record(run, task, &stat, (xattrs, lacks), hands)?;
+    record(run, task, &stat, (xattrs, lacks, holding), hands)?;
     children(task, &steps, &stat, place, run, hands)
 }
 
@@ -277,14 +286,15 @@ fn record(
     run: &Run<'_>,
     task: &Task,
     stat: &Stat,
-    (xattrs, lacks): (Xattrs, Lacks),
+    (xattrs, lacks, holding): (Xattrs, Lacks, Holding),
     hands: &mut Hands,
 ) -> Result<(), RunError> {
     let known = task.known();
     let same = |version: &Version| -> Result<bool, RunError> {
         let attributes = (version.kind, version.mode, version.uid, version.gid, version.mtime)
             == (stat.kind, stat.mode, stat.uid, stat.gid, stat.mtime);
-        Ok(attributes && version.partial == lacks.anything() && run.xattrs_of(version, hands)? == xattrs)
+        let stored = (version.partial, version.holding) == (lacks.anything(), holding);
+        Ok(attributes && stored && run.xattrs_of(version, hands)? == xattrs)
     };
     let as_basis = known.basis.map(same).transpose()?;
     let as_current = known.current().map(same).transpose()?;
@@ -296,6 +306,7 @@ fn record(
             let mut version = run.version(stat, run.seen(stat, false));
             version.child = Some(task.id);
             version.partial = lacks.anything();
+            version.holding = holding;
             let new = Box::new(NewVersion { version, xattrs });
             if current.is_some() { Change::Replace(new) } else { Change::Add(new) }
         }

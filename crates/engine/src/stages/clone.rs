@@ -138,7 +138,7 @@ pub fn fill(
 
 #[cfg(test)]
 mod tests {
-    use linksnap_catalog::{Seen, SnapshotId};
+    use linksnap_catalog::{Holding, Seen, SnapshotId};
     use linksnap_inode::Timestamp;
 
     use super::*;
@@ -161,6 +161,7 @@ mod tests {
             xattrs: None,
             child: None,
             partial: false,
+            holding: Holding::Whole,
             unwitnessed: false,
             seen: Seen::default(),
         }

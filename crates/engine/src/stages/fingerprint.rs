@@ -178,7 +178,7 @@ pub fn check(reader: &Reader) -> Result<Checked, CatalogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use linksnap_catalog::SnapshotId;
+    use linksnap_catalog::{Holding, SnapshotId};
 
     fn stat(kind: Kind, inode: u64) -> Stat {
         Stat {
@@ -218,6 +218,7 @@ mod tests {
             child: None,
             partial: false,
             unwitnessed: false,
+            holding: Holding::Whole,
             seen: Seen { inode, ctime, links, racy: false, changed_while_read: false },
         }
     }

@@ -115,7 +115,7 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use linksnap_catalog::{Seen, SnapshotId, Version};
+    use linksnap_catalog::{Holding, Seen, SnapshotId, Version};
     use linksnap_inode::{Kind, Timestamp, Xattrs};
 
     fn stored(inode: u64) -> Stored {
@@ -137,6 +137,7 @@ mod tests {
             child: None,
             partial: false,
             unwitnessed: false,
+            holding: Holding::Whole,
             seen: Seen::default(),
         };
         let version = Arc::new(NewVersion { version, xattrs: Xattrs::default() });

@@ -7,8 +7,8 @@
 //! and links what is the same.
 
 use linksnap_catalog::{
-    CatalogError, Change, DirId, DirectoryChanges, NewVersion, Reader, Row, Seen, SnapshotId, StoredContent,
-    Totals, Version, Writer,
+    CatalogError, Change, DirId, DirectoryChanges, Holding, NewVersion, Reader, Row, Seen, SnapshotId,
+    StoredContent, Totals, Version, Writer,
 };
 use linksnap_inode::content::{self, Buffer, Shape};
 use linksnap_inode::{DirFd, Fault, Kind, Name, Stat, Timestamp, Xattrs};
@@ -395,6 +395,8 @@ fn version(stat: &Stat) -> Version {
         child: None,
         partial: false,
         unwitnessed: false,
+        // What was left out of a directory nobody knows any more.
+        holding: if kind == Kind::Directory { Holding::Partly } else { Holding::Whole },
         seen: unknown(stat),
     }
 }

@@ -6,9 +6,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
-use linksnap_catalog::{CatalogError, Change, DirId, DirectoryChanges, Reader, Seen, SnapshotId, Version};
+use linksnap_catalog::{
+    CatalogError, Change, DirId, DirectoryChanges, Holding, Reader, Seen, SnapshotId, Version,
+};
 use linksnap_inode::content::Buffer;
-use linksnap_inode::{ContentHash, DirFd, Errno, Fault, FsError, Kind, Stat, Timestamp, Xattrs};
+use linksnap_inode::{ContentHash, DirFd, Errno, Fault, FsError, Kind, Stat, Timestamp, Xattrs, limits};
 
 use crate::monitor::{Monitor, Progress, Wish};
 use crate::path;
@@ -54,8 +56,8 @@ pub struct Run<'a> {
     pub building: SnapshotId,
     /// Times from here on are too young to prove that nothing changes unseen.
     pub racy_from: Timestamp,
-    /// It was said that owners cannot be set.
-    pub told_of_owners: AtomicBool,
+    /// What was said already of what only root can do.
+    pub told: Told,
     /// Of how many directories one has all its held entries looked at.
     pub one_in: u32,
     /// Hard links inside the source.
@@ -80,6 +82,14 @@ impl std::fmt::Debug for Run<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Run").field("building", &self.building).finish_non_exhaustive()
     }
+}
+
+/// What only root can do is said once, for it is true of all that follows.
+#[derive(Debug, Default)]
+pub struct Told {
+    owners: AtomicBool,
+    devices: AtomicBool,
+    xattrs: AtomicBool,
 }
 
 /// What a worker has for itself.
@@ -268,21 +278,39 @@ impl Run<'_> {
         self.problems.add(self.monitor, problem);
     }
 
-    /// Says what the inode of a path lacks; of owners only once, for then it is all of them.
+    /// Says what the inode of a path lacks; what only root could have set is said once.
     pub fn report_lacks(&self, path: &[u8], lacks: Lacks) {
-        if let Some(fault) = lacks.xattr {
-            let message = format!("{fault}; the rest of it is stored");
-            self.problem(Problem { kind: ProblemKind::NotKept, path: path::absolute(path), message });
+        match lacks.xattr {
+            Some(fault) if fault.is(Errno::PERM) && !limits::is_root() => {
+                let message = "only root can set some extended attributes, such as capabilities: they are recorded \
+                               in the catalog alone, here and for all that follow";
+                self.notice_once(&self.told.xattrs, path, message);
+            }
+            Some(fault) => {
+                let message = format!("{fault}; the rest of it is stored");
+                let path = path::absolute(path);
+                self.problem(Problem { kind: ProblemKind::NotKept, path, message });
+            }
+            None => {}
         }
-        if lacks.owner && !self.told_of_owners.swap(true, Ordering::Relaxed) {
-            self.problem(Problem {
-                kind: ProblemKind::Notice,
-                path: path::absolute(path),
-                message:
-                    "only root can give files to other owners: theirs are recorded in the catalog alone, \
-                          here and for all that follow"
-                        .to_owned(),
-            });
+        if lacks.owner {
+            let message = "only root can give files to other owners: theirs are recorded in the catalog alone, \
+                           here and for all that follow";
+            self.notice_once(&self.told.owners, path, message);
+        }
+    }
+
+    /// Says that an empty file stands in place of a device.
+    pub fn report_stand_in(&self, path: &[u8]) {
+        let message = "only root can make devices: an empty file stands in its place, and what it is is recorded in \
+                       the catalog alone, here and for all that follow";
+        self.notice_once(&self.told.devices, path, message);
+    }
+
+    fn notice_once(&self, told: &AtomicBool, path: &[u8], message: &str) {
+        if !told.swap(true, Ordering::Relaxed) {
+            let (path, message) = (path::absolute(path), message.to_owned());
+            self.problem(Problem { kind: ProblemKind::Notice, path, message });
         }
     }
 
@@ -406,6 +434,7 @@ impl Run<'_> {
             child: None,
             partial: false,
             unwitnessed: false,
+            holding: Holding::Whole,
             seen,
         }
     }

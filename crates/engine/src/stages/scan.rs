@@ -43,6 +43,14 @@ pub struct Scanned {
     pub problems: Vec<Problem>,
 }
 
+impl Scanned {
+    /// Is nothing left out?
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.excluded == 0 && self.problems.is_empty()
+    }
+}
+
 /// Lists the directory `path`. An error is one of the directory as a whole.
 pub fn scan<D: TreeDir>(dir: &D, path: &[u8], place: Place, scope: &Scope<'_>) -> Result<Scanned, Fault> {
     let mut scanned = Scanned::default();

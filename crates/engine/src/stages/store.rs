@@ -4,12 +4,16 @@
 //! times: `chown(2)` clears capabilities and the setuid bit, an ACL may rewrite the mode's group bits to
 //! what they were, and everything but reading changes times.
 
+use linksnap_catalog::Holding;
 use linksnap_inode::content::{Buffer, CopyFault, Shape};
 use linksnap_inode::{ContentHash, DirFd, Errno, Fault, Kind, RegularFile, Stat, Xattrs};
 
 use crate::stages::clone::{self, Old};
 use crate::stages::validate::Attributes;
 use crate::tree::{TreeDir, TreeFile};
+
+/// Setuid and setgid.
+const SET_ID: u16 = 0o6000;
 
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 3;
@@ -37,12 +41,14 @@ pub struct Stored {
     pub changed_while_read: bool,
     /// What could not be set.
     pub lacks: Lacks,
+    /// Is it what it stands for?
+    pub holding: Holding,
 }
 
 /// What an inode lacks of what it should have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lacks {
-    /// The owner: only root may give files away.
+    /// The owner: only root may give files away. With it go setuid and setgid.
     pub owner: bool,
     /// An extended attribute, and why.
     pub xattr: Option<Fault>,
@@ -67,7 +73,8 @@ impl Stored {
     #[must_use]
     pub fn attributes(&self) -> Attributes {
         let all = Attributes::from(&self.stat);
-        Attributes { owner: all.owner.filter(|_| !self.lacks.owner), ..all }
+        let rdev = if self.holding == Holding::StandIn { 0 } else { all.rdev };
+        Attributes { owner: all.owner.filter(|_| !self.lacks.owner), rdev, ..all }
     }
 }
 
@@ -183,6 +190,7 @@ fn copy_once<D: TreeDir>(
         cloned: filled.cloned,
         changed_while_read: !same_content(&before, &after) || read.size != after.size,
         lacks,
+        holding: Holding::Whole,
     })
 }
 
@@ -194,11 +202,28 @@ pub(crate) fn same_content(before: &Stat, after: &Stat) -> bool {
 
 fn dress_file(to: &RegularFile, made: &Stat, wanted: &Stat, xattrs: &Xattrs) -> Result<Lacks, StoreError> {
     let owner = give(made, wanted, |uid, gid| to.set_owner(uid, gid)).map_err(StoreError::Target)?;
-    if made.mode != wanted.mode {
-        to.set_mode(wanted.mode).map_err(StoreError::Target)?;
+    // A new owner takes setuid and setgid away (`chown(2)`).
+    let mode = mode_for(wanted.mode, owner);
+    if made.mode != mode || mode & SET_ID != 0 {
+        to.set_mode(mode).map_err(StoreError::Target)?;
     }
     let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write(to) })?;
     to.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
+    Ok(Lacks { owner, xattr })
+}
+
+/// Makes the attributes of a file that is there, which look like `is`, those of another.
+pub fn redress_file(
+    file: &RegularFile,
+    is: &Stat,
+    wanted: &Stat,
+    xattrs: &Xattrs,
+) -> Result<Lacks, StoreError> {
+    let Lacks { owner, mut xattr } = dress_file(file, is, wanted, xattrs)?;
+    if xattrs.is_empty() {
+        // Those that it has, if any, go.
+        xattr = keep_going(xattrs.write(file))?;
+    }
     Ok(Lacks { owner, xattr })
 }
 
@@ -233,6 +258,11 @@ const REFUSALS: [Errno; 8] = [
     Errno::NOSPC,
     Errno::NODATA,
 ];
+/// What is to run as its owner must not run as somebody else, whose it is for want of that owner; and of groups that are
+/// not one's own the kernel takes setgid away (`chmod(2)`).
+fn mode_for(mode: u16, lacks_owner: bool) -> u16 {
+    if lacks_owner { mode & !SET_ID } else { mode }
+}
 
 /// An extended attribute that this filesystem or this user cannot set is a problem of the path, not of the
 /// run; a disk that fails is one of the run, for what it did not take now it may take tomorrow.
@@ -281,7 +311,7 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
     let made = node.made();
     let owner = give(made, &wanted, |uid, gid| node.set_owner(uid, gid)).map_err(StoreError::Target)?;
     if wanted.kind != Kind::Symlink {
-        node.set_mode(wanted.mode).map_err(StoreError::Target)?;
+        node.set_mode(mode_for(wanted.mode, owner)).map_err(StoreError::Target)?;
     }
     let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { node.set_xattrs(&xattrs) })?;
     node.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
@@ -296,6 +326,34 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
         cloned: false,
         changed_while_read: false,
         lacks: Lacks { owner, xattr },
+        holding: Holding::Whole,
+    })
+}
+
+/// Makes an empty file in place of a device, which only root can make: it has a name and an inode, and what it stands
+/// for is in the catalog.
+pub fn store_stand_in<D: TreeDir>(
+    source: &D,
+    (name, stat): (&[u8], &Stat),
+    to: &DirFd,
+    new_name: &[u8],
+) -> Result<Stored, StoreError> {
+    let xattrs = source.xattrs(Some(name)).map_err(StoreError::Source)?;
+    let file = to.create_file(new_name).map_err(StoreError::Target)?;
+    let made = file.stat().map_err(StoreError::Target)?;
+    let lacks = dress_file(&file, &made, stat, &xattrs)?;
+    Ok(Stored {
+        stat: *stat,
+        inode: made.inode,
+        hash: None,
+        target: None,
+        xattrs,
+        data_bytes: 0,
+        copied_bytes: 0,
+        cloned: false,
+        changed_while_read: false,
+        lacks,
+        holding: Holding::StandIn,
     })
 }
 
@@ -310,7 +368,7 @@ pub fn is_dressed(dir: &DirFd, wanted: &Stat, xattrs: &Xattrs) -> Result<bool, F
 pub fn dress_directory(to: &DirFd, wanted: &Stat, xattrs: &Xattrs) -> Result<Lacks, Fault> {
     let made = to.stat()?;
     let owner = give(&made, wanted, |uid, gid| to.set_owner(uid, gid))?;
-    to.set_mode(wanted.mode)?;
+    to.set_mode(mode_for(wanted.mode, owner))?;
     let xattr = match keep_going(xattrs.write(to)) {
         Ok(xattr) => xattr,
         Err(StoreError::Target(fault) | StoreError::Source(fault)) => return Err(fault),

@@ -1,6 +1,6 @@
 //! Validate: a second, separate reading of what was built, never the builder's own word.
 
-use linksnap_catalog::Version;
+use linksnap_catalog::{Holding, Version};
 use linksnap_inode::{DirFd, Fault, Kind, Name, Stat, Timestamp};
 
 /// What must stand in a staging directory under one name.
@@ -51,7 +51,8 @@ impl From<&Stat> for Attributes {
 
 impl From<&Version> for Attributes {
     fn from(version: &Version) -> Self {
-        let Version { size, mode, uid, gid, mtime, rdev, partial, .. } = *version;
+        let Version { size, mode, uid, gid, mtime, partial, holding, .. } = *version;
+        let rdev = if holding == Holding::StandIn { 0 } else { version.rdev };
         Self { size, mode, owner: (!partial).then_some((uid, gid)), mtime, rdev }
     }
 }
@@ -61,6 +62,12 @@ impl From<&Version> for Attributes {
 pub fn difference(kind: Kind, is: &Attributes, should: &Attributes) -> Option<String> {
     let sized = matches!(kind, Kind::File | Kind::Symlink);
     let has_mode = kind != Kind::Symlink;
+    // Without its owner it has neither setuid nor setgid.
+    let set_id = if should.owner.is_none() { 0o6000 } else { 0 };
+    let (is, should) = (
+        &Attributes { mode: is.mode & !set_id, ..*is },
+        &Attributes { mode: should.mode & !set_id, ..*should },
+    );
     let same = (!sized || is.size == should.size)
         && (!has_mode || is.mode == should.mode)
         && (should.owner.is_none() || is.owner == should.owner)

@@ -37,7 +37,7 @@ use crate::stages::recover::{self, Recovered};
 use crate::stages::remove;
 use crate::stages::reserve;
 use crate::stages::retire;
-use crate::stages::run::{Counts, Hands, Message, Run, RunError};
+use crate::stages::run::{Counts, Hands, Message, Run, RunError, Told};
 use crate::stages::scan::{Mounts, Scope};
 use crate::tree::LocalTree;
 
@@ -443,7 +443,7 @@ impl Recipe<'_> {
             resumes,
             building: id,
             racy_from: self.racy_from()?,
-            told_of_owners: AtomicBool::new(false),
+            told: Told::default(),
             one_in: match self.options.validate {
                 // What a killed run had written and not synced may be torn, whatever inode it is.
                 _ if scaffold == Scaffold::Interrupted => 1,

@@ -295,8 +295,8 @@ impl Check<'_> {
             let damage = |what: &str| self.damage(tree, &path::join(path, row.name), what);
             match there.next_if(|name| name.bytes == row.name) {
                 None => damage("it is missing"),
-                Some(found) if found.kind.is_some_and(|kind| kind != row.version.kind) => {
-                    damage(&format!("it is {:?}, should be {:?}", found.kind, row.version.kind));
+                Some(found) if found.kind.is_some_and(|kind| kind != row.version.stored_kind()) => {
+                    damage(&format!("it is {:?}, should be {:?}", found.kind, row.version.stored_kind()));
                 }
                 Some(found)
                     if row.version.child.is_none()

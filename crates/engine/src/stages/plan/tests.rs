@@ -1,6 +1,6 @@
 //! The plan as tables, and its invariant on random directories.
 
-use linksnap_catalog::{Rows, Seen, SnapshotId, Version};
+use linksnap_catalog::{Holding, Rows, Seen, SnapshotId, Version};
 use linksnap_inode::{Kind, Names, Stat, Timestamp};
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
@@ -50,6 +50,7 @@ fn known(kind: Kind) -> Version {
         child: None,
         partial: false,
         unwitnessed: false,
+        holding: Holding::Whole,
         seen: Seen { inode: stat.inode, ctime: stat.ctime, links: 1, ..Seen::default() },
     }
 }
