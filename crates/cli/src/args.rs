@@ -3,6 +3,7 @@
 mod du;
 mod help;
 mod keep;
+mod restore;
 mod retention;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use linksnap_engine::verbs::backup::Thoroughness;
 
 pub use crate::args::du::DuArgs;
 pub use crate::args::keep::KeepArgs;
+pub use crate::args::restore::{OwnerArg, RestoreArgs};
 pub use crate::args::retention::{DeleteArgs, PinArgs, PruneArgs, UnpinArgs};
 
 use crate::{patience, size, tag, thoroughness};
@@ -87,7 +89,7 @@ pub enum Verb {
     /// List what is in a snapshot
     #[command(after_help = help::of(help::LS))]
     Ls(LsArgs),
-    /// Copy a snapshot, or some paths of it, to a directory
+    /// Bring back a snapshot, or some paths of it: in a directory, or where they came from
     #[command(after_help = help::of(help::RESTORE))]
     Restore(RestoreArgs),
     /// Drop the snapshots that no rule keeps
@@ -220,26 +222,6 @@ pub struct LsArgs {
     /// Absolute paths, as in the source
     #[arg(value_name = "PATH")]
     pub paths: Vec<OsString>,
-}
-
-/// `restore`.
-#[derive(Args)]
-pub struct RestoreArgs {
-    /// NAME, the beginning of one, latest, latest~2, oldest; JOB/ in front if there are several
-    #[arg(value_name = "SNAPSHOT")]
-    pub snapshot: String,
-    /// What to restore, as absolute paths in the source [default: everything]
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<OsString>,
-    /// Where to
-    #[arg(long, value_name = "DIR")]
-    pub target: PathBuf,
-    /// Change nothing; say what would be done
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// Replace what is in the way
-    #[arg(long)]
-    pub overwrite: bool,
 }
 
 /// `verify`.

@@ -55,11 +55,30 @@ Examples:
   linksnap ls -l --recursive web1/2026-04-08 /srv/www";
 
 pub const RESTORE: &str = "\
-A path is restored below the target with its parents: /etc/fstab becomes DIR/etc/fstab.
+A path is restored below the target with its parents: /etc/fstab becomes DIR/etc/fstab. Parents that are there already \
+stay as they are. Without --overwrite nothing may be in the way.
+
+--in-place restores to where it came from, --overwrite over what is in DIR. What is right already is left alone: a file \
+that is as it was when it was backed up is not read, another of the same size is compared by its hash. What differs only \
+in mode, owner, time or extended attributes gets these, unless it has further hard links; then, and for all else that \
+differs, a new file takes its place. What is replaced or removed is kept in .linksnap-restore, in the directory that is \
+restored, until everything is done and on disk. If a restore is interrupted, it stays there, and the message says how to \
+get it back.
+
+--in-place shows first what is to be done, and asks, if there is a terminal (after anything but yes nothing is restored, \
+and the exit code is 1); without one it restores only with --yes. --delete removes what the snapshot does not have, but \
+only from directories of which everything was backed up, and nothing that is mounted.
+
+Owners are restored by number, as they were. --owner name gives files to whoever has the same name on this machine: the \
+names are those in etc/passwd and etc/group of the snapshot, which must have them; who is in neither keeps the number. \
+For a whole system, numbers are right. Only root can restore owners and devices; what an ordinary user could not store \
+of them is in the catalog, and comes back when root restores.
 
 Examples:
   linksnap restore latest /etc/fstab --target /tmp/restored
-  linksnap restore web1/2026-04-08 --target /mnt/new-disk";
+  linksnap restore web1/2026-04-08 --target /mnt/new-disk
+  linksnap restore latest /etc --in-place -n          what differs
+  linksnap restore latest /srv/www --in-place --delete";
 
 pub const VERIFY: &str = "\
 Reads every stored byte and compares it with its hash, each inode once however many snapshots have it.

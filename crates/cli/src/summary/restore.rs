@@ -53,8 +53,29 @@ impl Restored<'_> {
             second.extend(format!("; {} replaced", size::count(summary.replaced)).into_bytes());
         }
         let mut lines = vec![first.into_bytes(), second];
+        lines.extend(self.others().map(String::into_bytes));
         lines.extend(problems::lines(&summary.problems, output));
         lines
+    }
+
+    /// What was done to what was there, if anything was.
+    fn others(&self) -> Option<String> {
+        let summary = self.summary;
+        let would = if self.dry_run { "would be " } else { "" };
+        let mut parts = Vec::new();
+        let mut part = |number: u64, what: String| {
+            if number > 0 {
+                parts.push(format!("{} {what}", counted(number, "name", "names")));
+            }
+        };
+        part(summary.attributes, format!("{would}given only other attributes"));
+        part(summary.removed, format!("{would}removed"));
+        part(summary.unchanged, "unchanged".to_owned());
+        part(
+            summary.kept,
+            "not removed, for not all of their directory was backed up or they are mounted".to_owned(),
+        );
+        (!parts.is_empty()).then(|| format!("  {}", parts.join(", ")))
     }
 
     /// The summary for programs.
@@ -70,6 +91,10 @@ impl Restored<'_> {
             symlinks: self.summary.symlinks,
             specials: self.summary.specials,
             replaced: self.summary.replaced,
+            attributes: self.summary.attributes,
+            removed: self.summary.removed,
+            kept: self.summary.kept,
+            unchanged: self.summary.unchanged,
             bytes: self.summary.bytes,
             problems: self.summary.problems.problems,
             warnings: self.summary.problems.warnings,
@@ -91,6 +116,10 @@ struct Line<'a> {
     symlinks: u64,
     specials: u64,
     replaced: u64,
+    attributes: u64,
+    removed: u64,
+    kept: u64,
+    unchanged: u64,
     bytes: u64,
     problems: u64,
     warnings: u64,

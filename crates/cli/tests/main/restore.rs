@@ -76,3 +76,87 @@ fn nothing_is_restored_into_the_repository() {
     let left = fs::read_dir(stage.path("repo/demo/out")).map_or(0, Iterator::count);
     assert_eq!(left, 0);
 }
+
+fn change(stage: &Stage) {
+    fs::write(stage.path("source/a.txt"), "changed").unwrap();
+    fs::write(stage.path("source/extra"), "not in the snapshot").unwrap();
+    fs::remove_file(stage.path("source/link")).unwrap();
+}
+
+#[test]
+fn in_place_it_shows_the_plan_and_asks() {
+    let stage = Stage::with_snapshot();
+    change(&stage);
+    let before = stage.listing("source");
+    let called = stage.call(["restore", "latest", "--in-place"]);
+    let called = called.exited(2).said(&["no terminal", "--yes"]);
+    let text = called.text();
+    for (action, path) in [("replace", "source/a.txt"), ("create ", "source/link")] {
+        let step = format!("{action} {}", stage.path(path).display());
+        assert!(text.lines().any(|line| line == step), "{step}: {text}");
+    }
+    assert_eq!(stage.listing("source"), before, "nothing at all was written");
+    stage.call(["restore", "latest", "--in-place", "--yes"]).succeeded();
+    assert_eq!(fs::read(stage.path("source/a.txt")).unwrap(), b"alpha");
+    assert!(stage.path("source/link").is_symlink());
+    assert!(stage.path("source/extra").exists());
+    assert!(!stage.path("source/.linksnap-restore").exists());
+    let text = stage.call(["restore", "latest", "--in-place"]).succeeded().text();
+    assert!(text.contains("would restore 0 files"), "there is nothing to ask: {text}");
+}
+
+#[test]
+fn names_that_the_snapshot_does_not_have_go_only_on_demand() {
+    let stage = Stage::with_snapshot();
+    change(&stage);
+    let step = format!("remove  {}", stage.path("source/extra").display());
+    for (options, is_planned) in [(&["--in-place"][..], false), (&["--in-place", "--delete"], true)] {
+        let args = [&["restore", "latest", "-n"], options].concat();
+        let text = stage.call(args).succeeded().text();
+        assert_eq!(text.lines().any(|line| line == step), is_planned, "{text}");
+    }
+    let args = ["restore", "latest", "--in-place", "--delete", "--yes", "--json"];
+    let summary = stage.call(args).succeeded().json_line("summary");
+    let counts =
+        ["files", "symlinks", "replaced", "removed", "attributes", "kept"].map(|name| summary[name].clone());
+    assert_eq!(
+        counts.map(|count| count.as_u64().unwrap()),
+        [1, 1, 1, 1, 1, summary["kept"].as_u64().unwrap()]
+    );
+    assert!(!stage.path("source/extra").exists());
+    assert!(stage.path("repo").exists(), "what is beside the source stays");
+}
+
+#[test]
+fn what_an_earlier_restore_left_is_said_with_the_way_back() {
+    let stage = Stage::with_snapshot();
+    change(&stage);
+    fs::create_dir_all(stage.path("source/.linksnap-restore/old")).unwrap();
+    for options in [&["--in-place", "--yes"][..], &["--in-place", "-n"]] {
+        let called = stage.call([&["restore", "latest"], options].concat());
+        called.exited(12).said(&[
+            "earlier restore",
+            ".linksnap-restore",
+            "cp -a --remove-destination",
+            "rm -r",
+        ]);
+    }
+    assert_eq!(fs::read(stage.path("source/a.txt")).unwrap(), b"changed");
+}
+
+#[test]
+fn arguments_that_contradict_each_other_are_refused() {
+    let stage = Stage::with_snapshot();
+    let table: &[&[&str]] = &[
+        &["restore", "latest", "--in-place", "--target", "out"],
+        &["restore", "latest", "--target", "out", "--delete"],
+        &["restore", "latest", "--target", "out", "--owner", "both"],
+    ];
+    for args in table {
+        stage.call(*args).exited(2);
+    }
+    // Nothing here has /etc/passwd.
+    let args = ["restore", "latest", "--target", "out", "--owner", "name"];
+    stage.call(args).exited(2).said(&["etc/passwd", "--owner numeric"]);
+    assert!(!stage.path("out").exists());
+}

@@ -18,7 +18,9 @@ use linksnap_engine::verbs::delete::{self, DeleteError, DeleteOptions, DeleteSum
 use linksnap_engine::verbs::du;
 use linksnap_engine::verbs::pin::{self, Pin};
 use linksnap_engine::verbs::prune::{self, PruneError, PruneOptions, PruneSummary};
-use linksnap_engine::verbs::restore::{self, Existing, RestoreOptions, RestoreSummary};
+use linksnap_engine::verbs::restore::{
+    self, Existing, Extra, Ownership, RestoreError, RestoreOptions, RestoreStep, RestoreSummary,
+};
 use linksnap_engine::verbs::verify::{self, VerifyOptions, VerifySummary};
 use linksnap_engine::{Job, JobName, Monitor, Selector, Silent};
 use linksnap_inode::clock;
@@ -184,8 +186,46 @@ impl Kitchen {
             paths: vec![self.source.as_os_str().as_bytes().to_vec()],
             target: target.to_path_buf(),
             existing: Existing::Refuse,
+            extra: Extra::Stay,
+            ownership: Ownership::Numeric,
         };
         restore::restore(&job, &snapshot, &options, &Silent).expect("restored")
+    }
+
+    /// What brings the source back to where it was.
+    pub fn in_place(&self, extra: Extra) -> RestoreOptions {
+        RestoreOptions {
+            paths: vec![self.source.as_os_str().as_bytes().to_vec()],
+            target: PathBuf::from("/"),
+            existing: Existing::Overwrite,
+            extra,
+            ownership: Ownership::Numeric,
+        }
+    }
+
+    pub fn try_restore(
+        &self,
+        selector: &str,
+        options: &RestoreOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<RestoreSummary, RestoreError> {
+        let job = self.job();
+        let snapshot = job.select(&Selector::parse(selector)).expect("a snapshot");
+        restore::restore(&job, &snapshot, options, monitor)
+    }
+
+    /// The steps that a restore would take, and their sum; nothing is written.
+    pub fn plan_restore(
+        &self,
+        selector: &str,
+        options: &RestoreOptions,
+    ) -> (Vec<RestoreStep>, RestoreSummary) {
+        let job = self.job();
+        let snapshot = job.select(&Selector::parse(selector)).expect("a snapshot");
+        let mut steps = Vec::new();
+        let mut step = |step: &RestoreStep| steps.push(step.clone());
+        let summary = restore::preview(&job, &snapshot, options, &mut step, &Silent).expect("a plan");
+        (steps, summary)
     }
 
     /// Waits, some milliseconds at most, until the clock by which files are stamped has moved on: what happens to the

@@ -1,104 +1,219 @@
-//! The plan of a restore: what would be made, and what is in the way.
+//! The plan of a restore: what would be made, changed and removed, and what is in the way. Writes nothing.
 
-use linksnap_catalog::{DirId, Reader, Snapshot, Version};
-use linksnap_inode::{DirFd, Errno, Kind};
+use linksnap_catalog::{DirId, Holding, Reader, Row, Rows, Version};
+use linksnap_inode::content::Buffer;
+use linksnap_inode::{DirFd, Fault, Kind, Stat, Xattrs};
 
-use super::{RestoreError, RestoreOptions, RestoreStep, RestoreSummary, catalog_error};
-use crate::job::Job;
-use crate::monitor::{Monitor, Wish};
+use super::judge::{Bond, Bonds, Need, Reading, look, same_attributes};
+use super::scene::Scene;
+use super::wanted::Wanted;
+use super::{Deed, Existing, RestoreError, RestoreStep, RestoreSummary, catalog_error, station};
+use crate::monitor::{Progress, Wish};
 use crate::path;
-use crate::source::Sources;
+use crate::stages::store::STOPPED;
+
+/// How closely a plan looks at what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closeness {
+    /// Only whether something is there.
+    Names,
+    /// Also whether it is what is to be restored, which may mean to read it.
+    Content,
+}
 
 pub(super) struct Plan<'a> {
-    pub job: &'a Job,
+    pub scene: &'a Scene<'a>,
     pub reader: &'a Reader,
-    pub snapshot: &'a Snapshot,
-    pub paths: &'a Sources,
     pub target: Option<DirFd>,
-    pub options: &'a RestoreOptions,
-    pub monitor: &'a dyn Monitor,
+    pub closeness: Closeness,
+    pub progress: &'a Progress,
 }
 
-/// Is this entry among what is restored, or on the way to it?
-pub(super) fn is_wanted(paths: &Sources, dir: &[u8], name: &[u8], inside: bool) -> bool {
-    inside || paths.names_in(dir).contains(&name)
+/// A directory to be looked at.
+struct Task {
+    path: Vec<u8>,
+    id: DirId,
+    own: Option<Version>,
+    inside: bool,
+    exists: bool,
 }
 
-/// Is everything in this directory restored?
-pub(super) fn is_inside(paths: &Sources, dir: &[u8], parent_inside: bool) -> bool {
-    parent_inside || paths.contains(dir)
-}
+type Tell<'t> = &'t mut dyn FnMut(&RestoreStep);
 
 impl Plan<'_> {
-    pub fn tell(&self, step: &mut dyn FnMut(&RestoreStep)) -> Result<RestoreSummary, RestoreError> {
-        let mut summary = RestoreSummary::default();
-        let mut waiting =
-            vec![(Vec::new(), DirId::ROOT, is_inside(self.paths, b"", false), self.target.is_some())];
-        while let Some((dir, id, inside, exists)) = waiting.pop() {
-            if self.monitor.wish() == Wish::Stop {
+    pub fn tell(&self, step: Tell<'_>) -> Result<RestoreSummary, RestoreError> {
+        let scene = self.scene;
+        let mut teller =
+            Teller { plan: self, step, summary: RestoreSummary::default(), bonds: Bonds::default() };
+        let mut buffer = Buffer::default();
+        let mut waiting = vec![Task {
+            path: Vec::new(),
+            id: DirId::ROOT,
+            own: scene.root_version(self.reader)?,
+            inside: scene.is_inside(b"", false),
+            exists: self.target.is_some(),
+        }];
+        while let Some(task) = waiting.pop() {
+            if scene.monitor.wish() == Wish::Stop {
                 return Err(RestoreError::Interrupted);
             }
-            let there = self.open(&dir, exists)?;
-            let rows =
-                self.reader.as_of(id, self.snapshot.id).map_err(|source| catalog_error(self.job, source))?;
-            for row in rows.iter().filter(|row| is_wanted(self.paths, &dir, row.name, inside)) {
-                let path = path::join(&dir, row.name);
-                let found = self.kind_of(there.as_ref(), row.name, &path)?;
-                step(&self.step(&path, row.version, found, &mut summary));
-                if let Some(child) = row.version.child {
-                    let inside = is_inside(self.paths, &path, inside);
-                    waiting.push((path, child, inside, found == Some(Kind::Directory)));
-                }
-            }
+            self.progress.enter(&task.path);
+            teller.directory(&task, &mut buffer, &mut waiting)?;
+            self.progress.add_directory();
+            scene.monitor.progress(self.progress);
         }
-        Ok(summary)
+        Ok(teller.summary)
     }
 
-    fn open(&self, dir: &[u8], exists: bool) -> Result<Option<DirFd>, RestoreError> {
-        let Some(root) = self.target.as_ref().filter(|_| exists) else { return Ok(None) };
-        let opened = root.open_beneath(dir);
-        Ok(Some(opened.map_err(|fault| fault.at(path::under(&self.options.target, dir)))?))
+    fn open(&self, task: &Task) -> Result<Option<DirFd>, RestoreError> {
+        let Some(root) = self.target.as_ref().filter(|_| task.exists) else { return Ok(None) };
+        let opened = root.open_beneath(&task.path);
+        Ok(Some(opened.map_err(|fault| self.scene.at(&task.path, fault))?))
     }
 
-    fn kind_of(&self, dir: Option<&DirFd>, name: &[u8], path: &[u8]) -> Result<Option<Kind>, RestoreError> {
-        match dir.map(|dir| dir.stat_entry(name)) {
-            None => Ok(None),
-            Some(Ok(stat)) => Ok(Some(stat.kind)),
-            Some(Err(fault)) if fault.is(Errno::NOENT) => Ok(None),
-            Some(Err(fault)) => Err(fault.at(path::under(&self.options.target, path)).into()),
-        }
+    fn wanted(&self, version: &Version) -> Result<Wanted, RestoreError> {
+        let wanted = Wanted::new(self.reader, version, &self.scene.owners);
+        wanted.map_err(|source| catalog_error(self.scene.job, source))
     }
 
-    fn step(
-        &self,
-        path: &[u8],
-        version: &Version,
-        found: Option<Kind>,
-        summary: &mut RestoreSummary,
-    ) -> RestoreStep {
-        let enters = version.kind == Kind::Directory && found == Some(Kind::Directory);
-        let action = match found {
-            None => "create",
-            Some(_) if enters => "enter",
-            Some(_) => "replace",
-        };
-        if !enters {
-            count(summary, version);
-            summary.replaced += u64::from(found.is_some());
-        }
-        let bytes = if version.kind == Kind::File { version.size } else { 0 };
-        RestoreStep { path: path::under(&self.options.target, path), action, bytes }
+    fn watch(&self, count: u64) -> bool {
+        self.progress.add_bytes(count);
+        self.scene.monitor.progress(self.progress);
+        self.scene.monitor.wish() == Wish::Stop
     }
 }
 
-pub(super) fn count(summary: &mut RestoreSummary, version: &Version) {
-    match version.kind {
-        Kind::File => {
-            summary.files += 1;
-            summary.bytes += version.size;
+struct Teller<'p, 't> {
+    plan: &'p Plan<'p>,
+    step: Tell<'t>,
+    summary: RestoreSummary,
+    bonds: Bonds,
+}
+
+impl Teller<'_, '_> {
+    fn directory(
+        &mut self,
+        task: &Task,
+        buffer: &mut Buffer,
+        waiting: &mut Vec<Task>,
+    ) -> Result<(), RestoreError> {
+        let scene = self.plan.scene;
+        let there = self.plan.open(task)?;
+        let rows = scene.rows(self.plan.reader, task.id)?;
+        if let Some(dir) = &there {
+            if is_foreign(dir, task.inside, rows.is_empty()) {
+                return Ok(());
+            }
+            self.own(task, dir)?;
         }
-        Kind::Directory => summary.directories += 1,
-        Kind::Symlink => summary.symlinks += 1,
-        _ => summary.specials += 1,
+        for row in rows.iter().filter(|row| scene.is_wanted(&task.path, row.name, task.inside)) {
+            let path = path::join(&task.path, row.name);
+            let found = match &there {
+                Some(dir) => look(dir, row.name).map_err(|fault| scene.at(&path, fault))?,
+                None => None,
+            };
+            let Some(id) = row.version.child else {
+                let at = there.as_ref().zip(found.as_ref());
+                self.leaf((&path, row), at, buffer)?;
+                continue;
+            };
+            let exists = found.is_some_and(|stat| stat.kind == Kind::Directory);
+            let inside = scene.is_inside(&path, task.inside);
+            if found.is_some() && !exists && !inside && scene.options.existing == Existing::Overwrite {
+                return Err(RestoreError::NoDirectory { path: scene.path_of(&path) });
+            }
+            if !exists {
+                self.add(&path, row.version, if found.is_some() { Deed::Replace } else { Deed::Create });
+            }
+            waiting.push(Task { path, id, own: Some(row.version.clone()), inside, exists });
+        }
+        match there.filter(|_| task.inside) {
+            Some(dir) => self.extras(task, &dir, &rows),
+            None => Ok(()),
+        }
     }
+
+    /// The attributes of a directory that is there.
+    fn own(&mut self, task: &Task, dir: &DirFd) -> Result<(), RestoreError> {
+        let at = |fault: Fault| self.plan.scene.at(&task.path, fault);
+        if look(dir, station::NAME).map_err(at)?.is_some() {
+            return Err(super::leftover(&self.plan.scene.path_of(&task.path), dir));
+        }
+        let Some(own) = task.own.as_ref().filter(|own| dresses(own, task.inside, false)) else {
+            return Ok(());
+        };
+        let wanted = self.plan.wanted(own)?;
+        let is = dir.stat().map_err(at)?;
+        let same = same_attributes(&is, &wanted.stat) && Xattrs::read(dir).map_err(at)? == wanted.xattrs;
+        if !same {
+            self.add(&task.path, own, Deed::Attributes);
+        }
+        Ok(())
+    }
+
+    fn leaf(
+        &mut self,
+        (path, row): (&[u8], Row<'_>),
+        there: Option<(&DirFd, &Stat)>,
+        buffer: &mut Buffer,
+    ) -> Result<(), RestoreError> {
+        let need = match there {
+            None => Need::Create,
+            Some(_) if self.plan.closeness == Closeness::Names => Need::Replace,
+            Some((dir, stat)) => {
+                let wanted = self.plan.wanted(row.version)?;
+                let watch = |count| self.plan.watch(count);
+                let mut reading = Reading { buffer, watch: &watch };
+                let there = Some((dir, row.name, stat));
+                let decided = self.bonds.decide(there, (&wanted, row.version), &mut reading);
+                let (need, bond) = decided.map_err(|fault| match fault {
+                    STOPPED => RestoreError::Interrupted,
+                    fault => self.plan.scene.at(path, fault),
+                })?;
+                if let Bond::First = bond {
+                    // What is to be made anew has no number yet, and none is 0.
+                    let stays = matches!(need, Need::Nothing | Need::Attributes);
+                    let inode = if stays { stat.inode } else { 0 };
+                    self.bonds.settle(row.version, (b"", b""), Some(inode));
+                }
+                need
+            }
+        };
+        match Deed::of(need) {
+            Some(deed) => self.add(path, row.version, deed),
+            None => self.summary.unchanged += 1,
+        }
+        Ok(())
+    }
+
+    fn extras(&mut self, task: &Task, dir: &DirFd, rows: &Rows) -> Result<(), RestoreError> {
+        let extras = self.plan.scene.extras(dir, task.own.as_ref(), rows);
+        let extras = extras.map_err(|fault| self.plan.scene.at(&task.path, fault))?;
+        self.summary.kept += extras.kept;
+        for extra in extras.doomed {
+            self.summary.removed += 1;
+            let path = self.plan.scene.path_of(&path::join(&task.path, &extra));
+            (self.step)(&RestoreStep { path, deed: Deed::Remove, bytes: 0 });
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &[u8], version: &Version, deed: Deed) {
+        self.summary.count(version, deed);
+        let is_made = matches!(deed, Deed::Create | Deed::Replace);
+        let bytes = if is_made && version.kind == Kind::File { version.size } else { 0 };
+        (self.step)(&RestoreStep { path: self.plan.scene.path_of(path), deed, bytes });
+    }
+}
+
+/// Does a directory get its attributes? Not if it was there already and only leads to what is restored, or led to
+/// what was backed up.
+pub(super) fn dresses(own: &Version, inside: bool, made: bool) -> bool {
+    made || (inside && own.holding != Holding::OnTheWay)
+}
+
+/// Is something mounted on a directory that was empty in the snapshot, most likely for the same reason? Then it is
+/// left alone.
+pub(super) fn is_foreign(dir: &DirFd, inside: bool, is_empty: bool) -> bool {
+    inside && is_empty && dir.stat().is_ok_and(|stat| stat.mount_root)
 }
