@@ -49,17 +49,6 @@ fn what_is_in_the_way_is_replaced_only_on_demand() {
 }
 
 #[test]
-fn what_a_restore_that_died_left_is_no_obstacle() {
-    let stage = Stage::with_snapshot();
-    stage.call(["restore", "latest", "--target", "out"]).succeeded();
-    fs::write(restored(&stage, "out", ".linksnap-restoring"), "half of it").unwrap();
-    fs::write(restored(&stage, "out", "a.txt"), "half").unwrap();
-    stage.call(["restore", "latest", "--target", "out", "--overwrite"]).succeeded();
-    assert_eq!(fs::read(restored(&stage, "out", "a.txt")).unwrap(), b"alpha");
-    assert!(!restored(&stage, "out", ".linksnap-restoring").exists());
-}
-
-#[test]
 fn a_dry_run_says_every_step_and_writes_nothing() {
     let stage = Stage::with_snapshot();
     let text = stage.call(["restore", "latest", "--target", "out", "-n"]).succeeded().text();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use linksnap_engine::Selector;
 use linksnap_engine::Silent;
 use linksnap_engine::stages::retire::Fate;
-use linksnap_engine::verbs::restore::{self, Existing, RestoreOptions};
+use linksnap_engine::verbs::restore::{self, Existing, Extra, Ownership, RestoreOptions};
 use linksnap_testkit::swapper::{self, NOBODY, Swapper};
 use linksnap_testkit::tree::TreeBuilder;
 use linksnap_testkit::{skip, skip_unless};
@@ -98,7 +98,7 @@ impl Arena {
             }
             // What has no content of its own, and what is only there while something is restored over another.
             drop(TreeBuilder::new(&directory).fifo("fifo").char_device("device", 1, 3).symlink("text", "x"));
-            for name in ["fifo", "device", "text", ".linksnap-restoring"] {
+            for name in ["fifo", "device", "text", ".linksnap-restore"] {
                 symlink(vault.join("f0"), directory.join(format!("{name}.link"))).expect("a link");
             }
         }
@@ -186,7 +186,13 @@ fn a_swapped_target_never_leads_elsewhere() {
     let (job, mut whole) = (kitchen.job(), 0);
     let snapshot = job.select(&Selector::parse("latest")).expect("a snapshot");
     let paths = vec![linksnap_inode::dir::path_bytes(&kitchen.source).to_vec()];
-    let options = RestoreOptions { paths, target: target.clone(), existing: Existing::Overwrite };
+    let options = RestoreOptions {
+        paths,
+        target: target.clone(),
+        existing: Existing::Overwrite,
+        extra: Extra::Stay,
+        ownership: Ownership::Numeric,
+    };
     let swapper = Swapper::start(ENTRY, &[&target]);
     for _ in 0..60 {
         whole += u32::from(restore::restore(&job, &snapshot, &options, &Silent).is_ok());

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use linksnap_engine::repository::{Durability, Repository};
 use linksnap_engine::sandbox::{Confinement, Ground, confined};
 use linksnap_engine::stages::retire::Fate;
-use linksnap_engine::verbs::restore::{self, Existing, RestoreOptions};
+use linksnap_engine::verbs::restore::{self, Existing, Extra, Ownership, RestoreOptions};
 use linksnap_engine::verbs::verify::{self, VerifyOptions};
 use linksnap_engine::{Monitor, Phase, Progress, Selector, Wish};
 use linksnap_inode::DirFd;
@@ -186,6 +186,8 @@ fn no_verb_gets_out() {
         // What is not there yet is made first; from then on nothing but that can be written.
         target: target.path().join("new/target"),
         existing: Existing::Refuse,
+        extra: Extra::Stay,
+        ownership: Ownership::Numeric,
     };
     let restored = within(&[catalog[0], Ground::Tree(&target_dir)], || {
         restore::restore(&job, &snapshot, &options, &escapee)
@@ -224,8 +226,13 @@ fn a_restore_writes_below_its_target_only() {
     let outside = Outside::new(&outside);
     let escapee = LateEscapee(Escapee::new(&outside));
     let dir = DirFd::open_root(base.path()).expect("it is there");
-    let options =
-        RestoreOptions { paths: Vec::new(), target: base.path().join("target"), existing: Existing::Refuse };
+    let options = RestoreOptions {
+        paths: Vec::new(),
+        target: base.path().join("target"),
+        existing: Existing::Refuse,
+        extra: Extra::Stay,
+        ownership: Ownership::Numeric,
+    };
     let restored = within(&[Ground::Tree(&dir), Ground::Catalog(job.workshop())], || {
         restore::restore(&job, &snapshot, &options, &escapee)
     });
