@@ -46,8 +46,13 @@ impl Restored<'_> {
             let others = counted(links, "symbolic link or special file", "symbolic links and special files");
             first.push_str(&format!(", and {others}"));
         }
-        let mut second = b"  to ".to_vec();
-        second.extend(output.name(self.target.as_os_str().as_bytes()));
+        let mut second = b"  ".to_vec();
+        if self.target == Path::new("/") {
+            second.extend(b"in place,");
+        } else {
+            second.extend(b"to ");
+            second.extend(output.name(self.target.as_os_str().as_bytes()));
+        }
         second.extend(format!(" in {}", size::duration(self.elapsed)).into_bytes());
         if summary.replaced > 0 {
             second.extend(format!("; {} replaced", size::count(summary.replaced)).into_bytes());
@@ -71,10 +76,8 @@ impl Restored<'_> {
         part(summary.attributes, format!("{would}given only other attributes"));
         part(summary.removed, format!("{would}removed"));
         part(summary.unchanged, "unchanged".to_owned());
-        part(
-            summary.kept,
-            "not removed, for not all of their directory was backed up or they are mounted".to_owned(),
-        );
+        let stay = "not in the snapshot, but not removed (not all of their directory was backed up, or they are mounted)";
+        part(summary.kept, stay.to_owned());
         (!parts.is_empty()).then(|| format!("  {}", parts.join(", ")))
     }
 

@@ -92,6 +92,7 @@ fn in_place_it_shows_the_plan_and_asks() {
     assert!(!stage.path("source/.linksnap-restore").exists());
     let text = stage.call(["restore", "latest", "--in-place"]).succeeded().text();
     assert!(text.contains("would restore 0 files"), "there is nothing to ask: {text}");
+    assert!(text.contains("in place"), "{text}");
 }
 
 #[test]

@@ -214,6 +214,7 @@ fn directories_that_lead_to_what_is_restored_stay_as_they_are() {
     // Everything: what was on the way to the source when it was backed up keeps all that it has.
     let (mode, mtime) = fs::metadata(&above).map(|it| (it.mode(), it.mtime())).expect("it is there");
     let all = RestoreOptions { paths: Vec::new(), ..kitchen.in_place(Extra::Go) };
+    // Fails here, before anything is done, if the plan has a step outside the source.
     let planned = steps(&kitchen, &all);
     assert!(planned.iter().all(|(_, path)| path.starts_with("a")), "{planned:?}");
     let summary = kitchen.try_restore("latest", &all, &Silent).expect("restored");

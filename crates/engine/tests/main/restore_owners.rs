@@ -49,8 +49,66 @@ fn child_entry() {
                 |word: &str| summary.problems.list.iter().filter(|one| one.message.contains(word)).count();
             assert_eq!((of("owners"), of("devices")), (1, 1), "{:?}", summary.problems.list);
         }
+        "swap" => swap_without_end(&kitchen.source),
         other => panic!("{other}"),
     }
+}
+
+/// What a hostile user does in a directory of his own while root restores into it.
+fn swap_without_end(source: &Path) {
+    let outside = source.with_file_name("outside");
+    let swap = |name: &str, away: &str, leads_to: &Path| {
+        let (name, away) = (source.join(name), source.join(away));
+        if fs::rename(&name, &away).is_ok() {
+            let linked = std::os::unix::fs::symlink(leads_to, &name);
+            assert!(linked.is_ok() || name.exists(), "{linked:?}");
+            let _gone = fs::remove_file(&name);
+            let _back = fs::rename(&away, &name);
+        }
+    };
+    loop {
+        swap("a", "a.away", &outside);
+        swap("a/fifo", "a/fifo.away", &outside.join("secret"));
+        swap("a/file", "a/file.away", &outside.join("secret"));
+        swap(".linksnap-restore", "station.away", &outside);
+        let _moved = fs::rename(source.join("a/dir"), source.join("a/other"));
+    }
+}
+
+#[test]
+fn nothing_outside_is_touched_while_a_user_swaps_what_is_restored() {
+    skip_unless!(skip::is_root(), "needs root to become somebody else");
+    let (_own, base) = users_place();
+    let source = base.join("source");
+    drop(TreeBuilder::new(base.join("outside")).file("secret", "s").mode("secret", 0o600).file("file", "f"));
+    let tree = TreeBuilder::new(&source).file("a/file", "f").fifo("a/fifo").file("a/dir/file", "g");
+    let tree = ["", "a", "a/file", "a/fifo", "a/dir"]
+        .into_iter()
+        .fold(tree, |tree, path| tree.owner(path, NOBODY, NOBODY));
+    drop(tree.mode("a/fifo", 0o666).mode("a/file", 0o666));
+    let mut kitchen = Kitchen::in_dir(&base);
+    drop(kitchen.backup());
+    let outside = Listing::read(&base.join("outside"));
+    let env = [(BASE, base.as_os_str()), (DEED, OsStr::new("swap"))];
+    let mut child = crash::child("restore_owners::child_entry", &env);
+    let mut child =
+        child.uid(NOBODY).gid(NOBODY).stderr(std::process::Stdio::null()).spawn().expect("a child");
+    let mut done = 0;
+    for round in 0..100 {
+        for name in ["a/file", "a/fifo"].iter().take(1 + round % 2) {
+            let _gone = fs::remove_file(source.join(name));
+        }
+        let options = kitchen.in_place(if round % 3 == 0 { Extra::Go } else { Extra::Stay });
+        done += u32::from(kitchen.try_restore("latest", &options, &Silent).is_ok());
+        for left in [".linksnap-restore", "station.away"] {
+            let _gone = fs::remove_dir_all(source.join(left));
+        }
+    }
+    child.kill().expect("it was at it until now");
+    drop(child.wait().expect("it has ended"));
+    assert_eq!(outside.diff(&Listing::read(&base.join("outside")), Compare::UNTOUCHED), [""; 0]);
+    assert!(done > 0, "not one restore came to its end");
+    kitchen.assert_sound();
 }
 
 /// A directory that belongs to an ordinary user.
