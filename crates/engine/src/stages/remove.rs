@@ -1,6 +1,7 @@
 //! Removing trees: set aside by one rename, then emptied.
 //!
-//! **Invariant:** only the trash is emptied, and nothing that is mounted in it is entered.
+//! **Invariant:** only the trash is emptied, and the station of a restore when all is done; nothing that is mounted in
+//! them is entered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
