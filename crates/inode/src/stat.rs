@@ -76,6 +76,12 @@ impl Timestamp {
         Self { seconds: self.seconds.saturating_sub(seconds), ..self }
     }
 
+    /// Is it between 1901 and 2038, so that every filesystem can keep it? ext4 ends in 2446, XFS in 2486 or 2038.
+    #[must_use]
+    pub fn fits_everywhere(self) -> bool {
+        i32::try_from(self.seconds).is_ok()
+    }
+
     pub(crate) fn to_timespec(self) -> rustix::fs::Timespec {
         rustix::fs::Timespec { tv_sec: self.seconds, tv_nsec: i64::from(self.nanoseconds) }
     }

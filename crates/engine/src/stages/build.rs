@@ -274,7 +274,8 @@ pub(super) fn dress(
     let lacks = store::dress_directory(staging, stat, xattrs).map_err(fail)?;
     let is = Attributes { rdev: stat.rdev, ..Attributes::from(&staging.stat().map_err(fail)?) };
     let should = Attributes::from(stat);
-    let should = Attributes { owner: should.owner.filter(|_| !lacks.owner), ..should };
+    let (owner, mtime) = (should.owner.filter(|_| !lacks.owner), should.mtime.filter(|_| !lacks.time));
+    let should = Attributes { owner, mtime, ..should };
     match validate::difference(Kind::Directory, &is, &should) {
         Some(what) => Err(RunError::Invalid { path: path::absolute(&task.path), what }),
         None => Ok(lacks),

@@ -30,6 +30,10 @@ const MOST_CHANGES: usize = 1000;
 /// rest is being copied, and the last sync is short.
 const CHECKPOINT_BYTES: u64 = 256 << 20;
 
+/// What is said of a file whose time the filesystem does not know.
+pub const TIME_NOT_KEPT: &str =
+    "its modification time lies outside of what the filesystem can keep; the rest of it is stored";
+
 /// A run at work.
 pub struct Run<'a> {
     /// What counts.
@@ -292,6 +296,10 @@ impl Run<'_> {
                 self.problem(Problem { kind: ProblemKind::NotKept, path, message });
             }
             None => {}
+        }
+        if lacks.time {
+            let message = TIME_NOT_KEPT.to_owned();
+            self.problem(Problem { kind: ProblemKind::NotKept, path: path::absolute(path), message });
         }
         if lacks.owner {
             let message = "only root can give files to other owners: theirs are recorded in the catalog alone, \

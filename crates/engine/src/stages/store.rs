@@ -52,13 +52,15 @@ pub struct Lacks {
     pub owner: bool,
     /// An extended attribute, and why.
     pub xattr: Option<Fault>,
+    /// The modification time: the filesystem's times end before it, or begin after it.
+    pub time: bool,
 }
 
 impl Lacks {
     /// Does it lack anything?
     #[must_use]
     pub fn anything(&self) -> bool {
-        self.owner || self.xattr.is_some()
+        self.owner || self.xattr.is_some() || self.time
     }
 }
 
@@ -74,7 +76,9 @@ impl Stored {
     pub fn attributes(&self) -> Attributes {
         let all = Attributes::from(&self.stat);
         let rdev = if self.holding == Holding::StandIn { 0 } else { all.rdev };
-        Attributes { owner: all.owner.filter(|_| !self.lacks.owner), rdev, ..all }
+        let Lacks { owner, time, .. } = self.lacks;
+        let (owner, mtime) = (all.owner.filter(|_| !owner), all.mtime.filter(|_| !time));
+        Attributes { owner, mtime, rdev, ..all }
     }
 }
 
@@ -168,7 +172,7 @@ fn copy_once<D: TreeDir>(
     let filled = clone::fill((&from, Shape::from(&before)), tools.old, to, tools.buffer, watch);
     let filled = filled.map_err(|fault| match fault {
         CopyFault::Reading(fault) => source_error(fault),
-        CopyFault::Writing(fault) => StoreError::Target(fault),
+        CopyFault::Writing(fault) => target_error(fault),
     })?;
     let read = filled.read;
     let xattrs = from.xattrs().map_err(source_error)?;
@@ -209,7 +213,22 @@ fn dress_file(to: &RegularFile, made: &Stat, wanted: &Stat, xattrs: &Xattrs) -> 
     }
     let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { xattrs.write(to) })?;
     to.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
-    Ok(Lacks { owner, xattr })
+    let time = lacks_time(wanted, || to.stat()).map_err(StoreError::Target)?;
+    Ok(Lacks { owner, xattr, time })
+}
+
+/// Has the filesystem taken another time than was wanted, because it knows none so early or late? It does not say so.
+fn lacks_time(wanted: &Stat, made: impl FnOnce() -> Result<Stat, Fault>) -> Result<bool, Fault> {
+    Ok(!wanted.mtime.fits_everywhere() && made()?.mtime != wanted.mtime)
+}
+
+/// What the repository's filesystem cannot hold, as a link or file that is too long for it, is a problem of the path,
+/// not of the run.
+fn target_error(fault: Fault) -> StoreError {
+    match fault.errno {
+        Errno::NAMETOOLONG | Errno::FBIG => StoreError::Source(fault),
+        _ => StoreError::Target(fault),
+    }
 }
 
 /// Makes the attributes of a file that is there, which look like `is`, those of another.
@@ -219,12 +238,12 @@ pub fn redress_file(
     wanted: &Stat,
     xattrs: &Xattrs,
 ) -> Result<Lacks, StoreError> {
-    let Lacks { owner, mut xattr } = dress_file(file, is, wanted, xattrs)?;
+    let mut lacks = dress_file(file, is, wanted, xattrs)?;
     if xattrs.is_empty() {
         // Those that it has, if any, go.
-        xattr = keep_going(xattrs.write(file))?;
+        lacks.xattr = keep_going(xattrs.write(file))?;
     }
-    Ok(Lacks { owner, xattr })
+    Ok(lacks)
 }
 
 /// Gives an inode to its owner; says whether that was not allowed. A group of one's own is set even so.
@@ -282,7 +301,7 @@ fn store_symlink<D: TreeDir>(
 ) -> Result<Stored, StoreError> {
     let target = source.read_link(name).map_err(StoreError::Source)?;
     let xattrs = source.xattrs(Some(name)).map_err(StoreError::Source)?;
-    to.make_symlink(new_name, &target).map_err(StoreError::Target)?;
+    to.make_symlink(new_name, &target).map_err(target_error)?;
     let stat = Stat { size: target.len() as u64, ..*stat };
     let mut stored = dress_entry(to, new_name, stat, xattrs)?;
     stored.target = Some(target.into_boxed_slice());
@@ -315,6 +334,7 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
     }
     let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { node.set_xattrs(&xattrs) })?;
     node.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
+    let time = lacks_time(&wanted, || to.stat_entry(name)).map_err(StoreError::Target)?;
     Ok(Stored {
         stat: wanted,
         inode: made.inode,
@@ -325,7 +345,7 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
         copied_bytes: 0,
         cloned: false,
         changed_while_read: false,
-        lacks: Lacks { owner, xattr },
+        lacks: Lacks { owner, xattr, time },
         holding: Holding::Whole,
     })
 }
@@ -375,5 +395,6 @@ pub fn dress_directory(to: &DirFd, wanted: &Stat, xattrs: &Xattrs) -> Result<Lac
         Err(StoreError::Stopped) => return Err(STOPPED),
     };
     to.set_mtime(wanted.mtime)?;
-    Ok(Lacks { owner, xattr })
+    let time = lacks_time(wanted, || to.stat())?;
+    Ok(Lacks { owner, xattr, time })
 }

@@ -36,8 +36,8 @@ pub struct Attributes {
     pub mode: u16,
     /// User and group; `None`: they could not be stored, and are not compared.
     pub owner: Option<(u32, u32)>,
-    /// Modification time.
-    pub mtime: Timestamp,
+    /// Modification time; `None`: it could not be stored, and is not compared.
+    pub mtime: Option<Timestamp>,
     /// Device number.
     pub rdev: u64,
 }
@@ -45,7 +45,7 @@ pub struct Attributes {
 impl From<&Stat> for Attributes {
     fn from(stat: &Stat) -> Self {
         let Stat { size, mode, uid, gid, mtime, rdev, .. } = *stat;
-        Self { size, mode, owner: Some((uid, gid)), mtime, rdev }
+        Self { size, mode, owner: Some((uid, gid)), mtime: Some(mtime), rdev }
     }
 }
 
@@ -53,6 +53,7 @@ impl From<&Version> for Attributes {
     fn from(version: &Version) -> Self {
         let Version { size, mode, uid, gid, mtime, partial, holding, .. } = *version;
         let rdev = if holding == Holding::StandIn { 0 } else { version.rdev };
+        let mtime = Some(mtime).filter(|mtime| !partial || mtime.fits_everywhere());
         Self { size, mode, owner: (!partial).then_some((uid, gid)), mtime, rdev }
     }
 }
@@ -71,7 +72,8 @@ pub fn difference(kind: Kind, is: &Attributes, should: &Attributes) -> Option<St
     let same = (!sized || is.size == should.size)
         && (!has_mode || is.mode == should.mode)
         && (should.owner.is_none() || is.owner == should.owner)
-        && (is.mtime, is.rdev) == (should.mtime, should.rdev);
+        && (should.mtime.is_none() || is.mtime == should.mtime)
+        && is.rdev == should.rdev;
     if same {
         return None;
     }
@@ -90,7 +92,9 @@ pub fn difference(kind: Kind, is: &Attributes, should: &Attributes) -> Option<St
     if let (Some((uid, gid)), Some((user, group))) = (is.owner, should.owner) {
         note("owner", format!("{uid}:{gid}"), format!("{user}:{group}"));
     }
-    note("modification time", time(is.mtime), time(should.mtime));
+    if let (Some(is), Some(should)) = (is.mtime, should.mtime) {
+        note("modification time", time(is), time(should));
+    }
     note("device number", format!("{:x}", is.rdev), format!("{:x}", should.rdev));
     Some(words.join(", "))
 }

@@ -10,6 +10,7 @@ mod counted;
 mod deaths;
 mod deletes;
 mod faults;
+mod fidelity;
 mod fingerprint;
 mod guards;
 mod hindrances;

@@ -105,7 +105,7 @@ fn nothing_outside_is_touched_while_a_user_swaps_what_is_restored() {
         }
     }
     child.kill().expect("it was at it until now");
-    drop(child.wait().expect("it has ended"));
+    child.wait().expect("it has ended");
     assert_eq!(outside.diff(&Listing::read(&base.join("outside")), Compare::UNTOUCHED), [""; 0]);
     assert!(done > 0, "not one restore came to its end");
     kitchen.assert_sound();

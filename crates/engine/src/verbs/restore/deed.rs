@@ -20,6 +20,7 @@ use crate::monitor::{Progress, Wish};
 use crate::path;
 use crate::pool::{self, Queue};
 use crate::report::{Problem, ProblemKind, Problems};
+use crate::stages::run::TIME_NOT_KEPT;
 use crate::stages::store::{self, Lacks};
 use crate::stages::{apply, remove};
 
@@ -323,6 +324,9 @@ impl Restore<'_> {
     pub fn report_lacks(&self, path: &[u8], lacks: Lacks) {
         if let Some(fault) = lacks.xattr {
             self.problem(ProblemKind::NotKept, path, fault.to_string());
+        }
+        if lacks.time {
+            self.problem(ProblemKind::NotKept, path, TIME_NOT_KEPT.to_owned());
         }
         if lacks.owner && !self.told.owners.swap(true, Ordering::Relaxed) {
             let message = "only root can give files to other owners: this and all that follow are yours";
