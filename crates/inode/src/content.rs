@@ -2,6 +2,7 @@
 
 use crate::fault::{Errno, Fault};
 use crate::file::RegularFile;
+use crate::sparse::SparseHasher;
 use crate::stat::Stat;
 
 /// The BLAKE3 hash of a file's bytes, holes read as zeros.
@@ -176,7 +177,7 @@ pub(crate) fn pump(
     watch: Watch<'_>,
     sink: Sink<'_>,
 ) -> Result<Read, Fault> {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = SparseHasher::default();
     let mut offset = 0;
     let mut data_bytes = 0;
     let mut limit = if shape.holes { 0 } else { u64::MAX };
@@ -185,13 +186,13 @@ pub(crate) fn pump(
             match next_extent(file, offset)? {
                 Extent::Data { start, end } => {
                     let hole = start.saturating_sub(offset);
-                    hash_zeros(&mut hasher, hole);
+                    hasher.zeros(hole);
                     sink(Piece::Hole(hole), offset)?;
                     (offset, limit) = (start, end);
                 }
                 Extent::HoleTo(end) => {
                     let hole = end.saturating_sub(offset);
-                    hash_zeros(&mut hasher, hole);
+                    hasher.zeros(hole);
                     sink(Piece::Hole(hole), offset)?;
                     offset = end.max(offset);
                     break;
@@ -226,14 +227,5 @@ fn next_extent(file: &impl Bytes, offset: u64) -> Result<Extent, Fault> {
             Ok(Extent::Data { start: offset, end: u64::MAX })
         }
         other => other,
-    }
-}
-
-fn hash_zeros(hasher: &mut blake3::Hasher, mut count: u64) {
-    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-    while count > 0 {
-        let piece = usize::try_from(count).unwrap_or(usize::MAX).min(ZEROS.len());
-        hasher.update(&ZEROS[..piece]);
-        count -= piece as u64;
     }
 }

@@ -18,6 +18,7 @@ pub mod mounts;
 pub mod names;
 pub mod node;
 pub mod rewrite;
+mod sparse;
 pub mod stat;
 pub mod xattr;
 

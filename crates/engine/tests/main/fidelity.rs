@@ -1,7 +1,9 @@
 //! What a tree can hold, kind by kind and attribute by attribute: in the snapshot, in the next one, and restored.
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use linksnap_engine::report::ProblemKind;
@@ -301,6 +303,59 @@ fn extended_attributes_of_every_namespace_are_kept() {
     let mut kitchen = Kitchen::new();
     with_xattrs(&kitchen.source);
     drop(assert_kept(&mut kitchen));
+}
+
+// --- holes ---
+
+/// A file of 1 TiB with three blocks.
+fn make_huge(path: &Path) {
+    let file = File::create(path).expect("a file");
+    file.set_len(1 << 40).expect("a size");
+    for (offset, byte) in [(0, b'a'), (1 << 39, b'b'), ((1 << 40) - 4096, b'c')] {
+        file.write_all_at(&[byte; 4096], offset).expect("a block");
+    }
+    file.sync_all().expect("synced");
+}
+
+fn huge_costs_three_blocks(kind: FsKind, size: u64) -> Option<String> {
+    let disk = match LoopFs::create(kind, 300, &[]) {
+        Ok(disk) => disk,
+        Err(reason) => return Some(reason.to_string()),
+    };
+    let mut kitchen = Kitchen::in_dir(&disk.path());
+    let path = kitchen.source.join("huge");
+    make_huge(&path);
+    File::options().write(true).open(&path).and_then(|file| file.set_len(size)).expect("cut");
+    let blocks = |path: &Path| fs::metadata(path).expect("there").blocks();
+    let summary = kitchen.backup();
+    assert!(summary.counts.copied_bytes <= 3 * 65_536, "{:?}", summary.counts);
+    let stored = kitchen.in_snapshot(&summary.path).join("huge");
+    assert_eq!(fs::metadata(&stored).expect("there").len(), size);
+    assert!(blocks(&stored) <= 3 * 128 && blocks(&stored) <= blocks(&path).max(3 * 8), "{}", blocks(&stored));
+    for offset in [0, 1 << 39, size - 4096] {
+        let mut read = [[0; 4096]; 2];
+        for (file, buffer) in [&path, &stored].into_iter().zip(&mut read) {
+            File::open(file).and_then(|file| file.read_exact_at(buffer, offset)).expect("read");
+        }
+        assert_eq!(read[0], read[1], "at {offset}");
+    }
+    kitchen.assert_accounts();
+    None
+}
+
+#[test]
+fn a_file_of_a_tebibyte_with_three_blocks_costs_three_blocks_on_ext4() {
+    or_skip!(huge_costs_three_blocks(FsKind::Ext4, 1 << 40).map_or(Ok(()), Err));
+}
+
+#[test]
+fn a_file_of_a_tebibyte_with_three_blocks_costs_three_blocks_on_xfs() {
+    or_skip!(huge_costs_three_blocks(FsKind::Xfs, 1 << 40).map_or(Ok(()), Err));
+}
+
+#[test]
+fn a_file_of_a_tebibyte_with_three_blocks_costs_three_blocks_on_btrfs() {
+    or_skip!(huge_costs_three_blocks(FsKind::Btrfs, 1 << 40).map_or(Ok(()), Err));
 }
 
 // --- all of it, compared by rsync ---
