@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use linksnap_testkit::listing::Listing;
 use linksnap_testkit::skip;
-use linksnap_testkit::tree::{Content, Edit, TreeBuilder};
+use linksnap_testkit::tree::{Content, Edit, TreeBuilder, try_apply};
 use tempfile::TempDir;
 
 /// `source/`, `repo/`, `target/`, and where traces go.
@@ -28,7 +28,7 @@ impl Scene {
 
     /// Without a repository.
     pub fn bare() -> Self {
-        let own = tempfile::tempdir().expect("a temporary directory");
+        let own = somewhere();
         let base = fs::canonicalize(own.path()).expect("it is there");
         fs::create_dir(base.join("log")).expect("made");
         fs::write(base.join("keep.toml"), "[defaults]\nkeep = { last = 2 }\n").expect("written");
@@ -134,6 +134,15 @@ impl Scene {
         let path = tree.join(self.source().strip_prefix("/").expect("absolute"));
         path.is_dir().then(|| Listing::read(&path))
     }
+}
+
+/// In memory, if files there can have attributes: what a sync costs is not the question here, and it is called more
+/// than ten thousand times.
+fn somewhere() -> TempDir {
+    let xattr = Edit::SetXattr { path: "".into(), name: "user.colour".into(), value: b"red".to_vec() };
+    let in_memory = tempfile::tempdir_in("/dev/shm").ok();
+    let usable = in_memory.filter(|directory| try_apply(directory.path(), &xattr).is_ok());
+    usable.unwrap_or_else(|| tempfile::tempdir().expect("a temporary directory"))
 }
 
 /// Which entries may have other change times than before.
