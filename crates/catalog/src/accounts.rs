@@ -31,10 +31,11 @@ pub struct Held {
 
 impl Held {
     fn add(&mut self, other: Self) {
-        self.inodes += other.inodes;
-        self.bytes += other.bytes;
-        self.apparent_bytes += other.apparent_bytes;
-        self.block_bytes += other.block_bytes;
+        // A few sparse files can have more bytes than a number.
+        self.inodes = self.inodes.saturating_add(other.inodes);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.apparent_bytes = self.apparent_bytes.saturating_add(other.apparent_bytes);
+        self.block_bytes = self.block_bytes.saturating_add(other.block_bytes);
     }
 }
 
@@ -51,7 +52,7 @@ impl Accounts {
     #[must_use]
     pub fn total(&self) -> Held {
         let mut total = Held {
-            inodes: self.snapshots.iter().map(|(_, directories)| directories).sum(),
+            inodes: self.snapshots.iter().fold(0, |sum, (_, directories)| sum.saturating_add(*directories)),
             ..Held::default()
         };
         self.runs.values().for_each(|held| total.add(*held));
@@ -95,7 +96,7 @@ impl Accounts {
         let mut freed = Held::default();
         for (id, directories) in &self.snapshots {
             let goes = doomed.contains(id);
-            freed.inodes += if goes { *directories } else { 0 };
+            freed.inodes = freed.inodes.saturating_add(if goes { *directories } else { 0 });
             staying.push(staying.last().copied().unwrap_or_default() + usize::from(!goes));
         }
         for ((eldest, youngest), held) in &self.runs {
@@ -133,7 +134,7 @@ impl Reader {
             let (last, first) = (integer(row, 0)?, integer(row, 1)?);
             let (bytes, apparent_bytes) =
                 if integer(row, 5)? == 1 { (number(row, 2)?, number(row, 6)?) } else { (0_u64, 0) };
-            let block_bytes = bytes.next_multiple_of(block.max(1));
+            let block_bytes = bytes.checked_next_multiple_of(block.max(1)).unwrap_or(bytes);
             let held = Held { inodes: 1, bytes, apparent_bytes, block_bytes };
             if integer(row, 3)? <= 1 {
                 sums.entry((last, first)).or_default().add(held);
@@ -177,7 +178,7 @@ impl Writer {
         while let Some(row) = rows.next().doing(doing)? {
             if integer(row, 0)? <= 1 || groups.insert(integer(row, 1)?) {
                 sum.inodes += 1;
-                sum.bytes += number::<u64>(row, 2)?;
+                sum.bytes = sum.bytes.saturating_add(number(row, 2)?);
             }
         }
         Ok(sum)

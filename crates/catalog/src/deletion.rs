@@ -3,10 +3,11 @@
 use rusqlite::OptionalExtension;
 
 use crate::error::{CatalogError, Doing};
+use crate::rows::{entry_name, nonsense};
 use crate::schema::CURRENT;
 use crate::snapshots::{Snapshot, SnapshotId, State};
 use crate::version::DirId;
-use crate::writer::Writer;
+use crate::writer::{Writer, count};
 
 /// What deleting snapshots frees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,21 +65,21 @@ impl Writer {
             let before = others().map(|one| one.id.0).filter(|id| *id < snapshot.id.0).max().unwrap_or(0);
             let after = others().map(|one| one.id.0).filter(|id| *id > snapshot.id.0).min();
             let mut freed = self.take_versions(snapshot.id, (before, after))?;
-            freed.inodes += snapshot.totals.directories;
+            freed.inodes = freed.inodes.saturating_add(snapshot.totals.directories);
             self.execute(
                 "INSERT INTO growth (time, event, snapshot, files, source_bytes, inodes, bytes) \
                  VALUES (?1, 'deletion', ?2, ?3, ?4, ?5, ?6)",
                 rusqlite::params![
                     now,
                     snapshot.name,
-                    snapshot.totals.files.cast_signed(),
-                    snapshot.totals.source_bytes.cast_signed(),
-                    freed.inodes.cast_signed(),
-                    freed.bytes.cast_signed(),
+                    count(snapshot.totals.files),
+                    count(snapshot.totals.source_bytes),
+                    count(freed.inodes),
+                    count(freed.bytes),
                 ],
             )?;
-            total.inodes += freed.inodes;
-            total.bytes += freed.bytes;
+            total.inodes = total.inodes.saturating_add(freed.inodes);
+            total.bytes = total.bytes.saturating_add(freed.bytes);
         }
         self.forget_unused()?;
         Ok(total)
@@ -182,7 +183,7 @@ impl Writer {
                 };
                 let name: Vec<u8> = row.get(1).doing(doing)?;
                 let inode: Option<i64> = row.get(2).doing(doing)?;
-                visit(&path, &name, inode.map(i64::cast_unsigned))?;
+                visit(&path, entry_name(&name)?, inode.map(i64::cast_unsigned))?;
                 last = Some((directory, path));
             }
         }
@@ -224,12 +225,20 @@ impl Writer {
             .prepare_cached("SELECT parent, name FROM directory WHERE id = ?1")
             .doing(doing)?;
         let mut names: Vec<Vec<u8>> = Vec::new();
-        let mut at = directory;
+        let (mut at, mut landmark) = (directory, directory);
         while at.0 > DirId::ROOT.0 {
             let found = statement.query_row([at.0], |row| Ok((row.get(0)?, row.get(1)?))).optional();
-            let Some((parent, name)) = found.doing(doing)? else { break };
+            let Some((parent, name)): Option<(i64, Vec<u8>)> = found.doing(doing)? else { break };
+            entry_name(&name)?;
             names.push(name);
             at = DirId(parent);
+            // Whoever goes in a circle comes by a landmark that is set again and again, each time after twice as far.
+            if at == landmark {
+                return Err(nonsense("a directory in itself"));
+            }
+            if names.len().is_power_of_two() {
+                landmark = at;
+            }
         }
         names.reverse();
         Ok(names.join(&b'/'))

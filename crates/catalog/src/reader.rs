@@ -70,6 +70,21 @@ impl Reader {
         );
         let mut rows = self.rows(&sql, [directory.0, snapshot.0])?;
         rows.sort();
+        self.of_one_place(directory, rows)
+    }
+
+    /// As [`current`](Self::current), for those who go down by it alone, as [`as_of`](Self::as_of) is: every directory is
+    /// in one place only, so they come to an end.
+    pub fn current_below(&self, directory: DirId) -> Result<Rows, CatalogError> {
+        self.of_one_place(directory, self.current(directory)?)
+    }
+
+    fn of_one_place(&self, directory: DirId, rows: Rows) -> Result<Rows, CatalogError> {
+        for row in rows.iter().filter(|row| row.version.child.is_some()) {
+            if row.version.child != self.child(directory, row.name)? {
+                return Err(nonsense("a directory that belongs elsewhere"));
+            }
+        }
         Ok(rows)
     }
 
@@ -154,10 +169,14 @@ impl Reader {
 
     /// The highest identity of a directory given so far.
     pub fn last_directory(&self) -> Result<DirId, CatalogError> {
-        self.connection
-            .query_row("SELECT max(id) FROM directory", (), |row| row.get(0))
-            .map(DirId)
-            .doing("count directories")
+        let last = self.connection.query_row("SELECT max(id) FROM directory", (), |row| row.get(0));
+        let last = last.doing("count directories")?;
+        // There must be room for more.
+        if (1..1 << 62).contains(&last) {
+            Ok(DirId(last))
+        } else {
+            Err(nonsense(format!("directory {last}")))
+        }
     }
 
     /// A stored set of extended attributes.

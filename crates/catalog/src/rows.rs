@@ -89,9 +89,15 @@ impl Rows {
     pub(crate) fn push(&mut self, row: &rusqlite::Row<'_>) -> Result<(), CatalogError> {
         let name = blob(row, 0)?.ok_or_else(|| nonsense("an entry without a name"))?;
         let version = version(row)?;
-        self.add(name, version);
+        self.add(entry_name(name)?, version);
         Ok(())
     }
+}
+
+/// The name of an entry, if it can be one: whoever opens or makes something by it must not be led elsewhere.
+pub(crate) fn entry_name(name: &[u8]) -> Result<&[u8], CatalogError> {
+    let leads_away = matches!(name, b"." | b"..") || name.iter().any(|byte| matches!(byte, b'/' | 0));
+    if leads_away { Err(nonsense("an entry whose name leads elsewhere")) } else { Ok(name) }
 }
 
 fn version(row: &rusqlite::Row<'_>) -> Result<Version, CatalogError> {

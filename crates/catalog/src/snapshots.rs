@@ -117,6 +117,11 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<Snapshot>, CatalogError
     Ok(all)
 }
 
+/// A name by which a tree is opened and renamed: nothing in it leads elsewhere.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 fn snapshot(row: &Row<'_>) -> Result<Snapshot, CatalogError> {
     let word: String = row.get(2).doing("read a snapshot")?;
     let state = State::of_word(&word).ok_or_else(|| nonsense(format!("the state {word:?}")))?;
@@ -127,9 +132,13 @@ fn snapshot(row: &Row<'_>) -> Result<Snapshot, CatalogError> {
     let text = |column: usize| -> Result<String, CatalogError> {
         row.get::<_, Option<String>>(column).map(Option::unwrap_or_default).doing("read a snapshot")
     };
+    let name = text(1)?;
+    if !is_plain(&name) || (name.is_empty() && state != State::Building) {
+        return Err(nonsense(format!("a snapshot called {name:?}")));
+    }
     Ok(Snapshot {
         id: SnapshotId(row.get(0).doing("read a snapshot")?),
-        name: text(1)?,
+        name,
         state,
         time: row.get(3).doing("read a snapshot")?,
         totals: Totals {

@@ -309,16 +309,16 @@ impl Writer {
             rusqlite::params![
                 snapshot.0,
                 name,
-                totals.files.cast_signed(),
-                totals.directories.cast_signed(),
-                totals.symlinks.cast_signed(),
-                totals.specials.cast_signed(),
-                totals.source_bytes.cast_signed(),
-                totals.added_bytes.cast_signed(),
-                totals.problems.cast_signed(),
-                totals.warnings.cast_signed(),
+                count(totals.files),
+                count(totals.directories),
+                count(totals.symlinks),
+                count(totals.specials),
+                count(totals.source_bytes),
+                count(totals.added_bytes),
+                count(totals.problems),
+                count(totals.warnings),
                 time,
-                totals.added_inodes.cast_signed(),
+                count(totals.added_inodes),
             ],
         )?;
         self.end()
@@ -453,4 +453,9 @@ fn lasting_flags(version: &Version) -> i64 {
         Holding::OnTheWay => ON_THE_WAY,
     };
     holding | if version.partial { PARTIAL } else { 0 } | if version.unwitnessed { UNWITNESSED } else { 0 }
+}
+
+/// A count as SQLite has numbers: at most 2^63-1.
+pub(crate) fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -156,7 +156,7 @@ pub fn check(reader: &Reader) -> Result<Checked, CatalogError> {
     while let Some(own) = waiting.pop() {
         let Some(directory) = own.child else { continue };
         let mut print = Fingerprint::default();
-        for row in reader.current(directory)?.iter() {
+        for row in reader.current_below(directory)?.iter() {
             if row.version.child.is_some() {
                 waiting.push(row.version.clone());
                 print.add_directory(row.name);

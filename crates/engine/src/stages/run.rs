@@ -177,7 +177,8 @@ impl Counts {
         match stat.kind {
             Kind::File => {
                 self.files += 1;
-                self.source_bytes += stat.size;
+                // Two sparse files can have more bytes than a number.
+                self.source_bytes = self.source_bytes.saturating_add(stat.size);
             }
             Kind::Directory => self.directories += 1,
             Kind::Symlink => self.symlinks += 1,
@@ -243,7 +244,7 @@ impl Counts {
         self.attribute_changes += attribute_changes;
         self.attribute_bytes += attribute_bytes;
         self.made_inodes += made_inodes;
-        self.source_bytes += source_bytes;
+        self.source_bytes = self.source_bytes.saturating_add(*source_bytes);
         self.excluded += excluded;
     }
 }
@@ -460,7 +461,7 @@ impl Run<'_> {
         let mut directories = vec![directory];
         let mut next = 0;
         while let Some(directory) = directories.get(next) {
-            let rows = hands.reader.current(*directory)?;
+            let rows = hands.reader.current_below(*directory)?;
             directories.extend(rows.iter().filter_map(|row| row.version.child));
             next += 1;
         }

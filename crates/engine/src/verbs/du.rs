@@ -158,7 +158,7 @@ pub fn count(job: &Job, (holder, now): (&str, i64), monitor: &dyn Monitor) -> Re
     }
     for (links, sums) in names {
         counted.inodes += sums.names / links;
-        counted.apparent_bytes += sums.bytes / links;
+        counted.apparent_bytes = counted.apparent_bytes.saturating_add(sums.bytes / links);
         counted.disk_bytes += sums.disk_bytes / links;
         counted.outside_names += (links - sums.names % links) % links;
     }
@@ -203,7 +203,7 @@ impl Sums {
     fn add(&mut self, stat: &Stat, names: u64) {
         self.names += names;
         if stat.kind == Kind::File {
-            self.bytes += stat.size * names;
+            self.bytes = self.bytes.saturating_add(stat.size.saturating_mul(names));
             self.disk_bytes += stat.blocks * 512 * names;
         }
     }
@@ -281,7 +281,7 @@ impl Counting<'_> {
         for (links, sums) in sums {
             let of = all.entry(*links).or_default();
             of.names += sums.names;
-            of.bytes += sums.bytes;
+            of.bytes = of.bytes.saturating_add(sums.bytes);
             of.disk_bytes += sums.disk_bytes;
             names += sums.names;
         }

@@ -162,7 +162,7 @@ impl RestoreSummary {
         match version.kind {
             Kind::File => {
                 self.files += 1;
-                self.bytes += version.size;
+                self.bytes = self.bytes.saturating_add(version.size);
             }
             Kind::Directory => self.directories += 1,
             Kind::Symlink => self.symlinks += 1,

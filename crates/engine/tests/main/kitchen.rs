@@ -285,7 +285,7 @@ impl Kitchen {
 }
 
 /// Keeps the last so many snapshots.
-fn last(count: u32) -> Retention {
+pub fn last(count: u32) -> Retention {
     let rule = Rule::Count { bucket: Bucket::Snapshot, count: Count::Number(count) };
     Retention {
         policy: Policy::new([rule]),

@@ -7,6 +7,7 @@ mod backup;
 mod claims;
 mod clones;
 mod counted;
+mod damaged_catalog;
 mod deaths;
 mod deletes;
 mod faults;

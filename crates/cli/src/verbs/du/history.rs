@@ -98,14 +98,14 @@ fn days(growth: &[Growth], zone: &TimeZone) -> Vec<Day> {
     let mut days = Vec::new();
     for (day, events) in events {
         let sum = |event: Event, of: fn(&Growth) -> u64| -> u64 {
-            events.iter().filter(|one| one.event == event).map(|one| of(one)).sum()
+            events.iter().filter(|one| one.event == event).fold(0, |sum, one| sum.saturating_add(of(one)))
         };
         let (added_bytes, added_inodes) =
             (sum(Event::Snapshot, |one| one.bytes), sum(Event::Snapshot, |one| one.inodes));
         let (freed_bytes, freed_inodes) =
             (sum(Event::Deletion, |one| one.bytes), sum(Event::Deletion, |one| one.inodes));
-        total_bytes = (total_bytes + added_bytes).saturating_sub(freed_bytes);
-        total_inodes = (total_inodes + added_inodes).saturating_sub(freed_inodes);
+        total_bytes = total_bytes.saturating_add(added_bytes).saturating_sub(freed_bytes);
+        total_inodes = total_inodes.saturating_add(added_inodes).saturating_sub(freed_inodes);
         let last = events.iter().rfind(|one| one.event == Event::Snapshot);
         days.push(Day {
             day: day.to_string(),

@@ -258,7 +258,8 @@ impl Walk<'_> {
                 *(if is_new { &mut counts.added } else { &mut counts.changed }) += 1;
                 if step.action == Action::Copy {
                     counts.copied_files += 1;
-                    counts.copied_bytes += step.source.map_or(0, |stat| stat.size);
+                    let size = step.source.map_or(0, |stat| stat.size);
+                    counts.copied_bytes = counts.copied_bytes.saturating_add(size);
                 }
             }
             Action::Remove | Action::Enter => {}
