@@ -3,6 +3,8 @@
 //! The hall of the house: the only crate that prints, reads the clock and the environment, and exits. What it knows
 //! about snapshots it asks the engine.
 
+#[cfg(test)]
+mod any_input;
 mod args;
 mod chart;
 mod clock;

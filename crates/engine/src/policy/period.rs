@@ -44,7 +44,8 @@ impl Period {
     /// keeps of a snapshot made then. Adding the span is not its inverse: a month before 30 and 31 March is 28 February.
     #[must_use]
     pub fn after(&self, time: i64, zone: &TimeZone) -> i64 {
-        let (mut low, mut high) = (time, Timestamp::MAX.as_second());
+        let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+        let (mut low, mut high) = (time.clamp(first, last), last);
         while low < high {
             let middle = low + (high - low) / 2;
             if self.before(middle, zone) >= time {
