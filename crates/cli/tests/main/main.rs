@@ -19,6 +19,7 @@ mod reading;
 mod reindex;
 mod restore;
 mod sandbox;
+mod specials;
 mod stage;
 mod terminal;
 mod usage;
