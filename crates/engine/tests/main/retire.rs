@@ -145,7 +145,8 @@ fn snapshots_that_somebody_removed_do_not_count() {
 fn a_run_that_is_stopped_while_it_forgets_leaves_nothing_behind() {
     for stop_at in 0..40 {
         let mut kitchen = Kitchen::new();
-        let mut tree = TreeBuilder::new(&kitchen.source);
+        // Something stays: an empty source would be refused.
+        let mut tree = TreeBuilder::new(&kitchen.source).file("stays", "s");
         for number in 0..8 {
             tree = tree.file(format!("gone/{number}/deep/file"), format!("{number}"));
         }
