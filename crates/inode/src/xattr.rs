@@ -9,6 +9,9 @@ use crate::fault::{Errno, Fault, Op};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Xattrs(Vec<(Vec<u8>, Vec<u8>)>);
 
+/// XFS shows root every ACL a second time, as it keeps it (`fs/xfs/xfs_acl.h`). Whoever removes that removes the ACL.
+const SECOND_NAMES: [&[u8]; 2] = [b"trusted.SGI_ACL_FILE", b"trusted.SGI_ACL_DEFAULT"];
+
 /// The default ACL of a directory, which new entries inherit.
 pub const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 
@@ -123,7 +126,7 @@ impl Xattrs {
             other => other.op(op)?,
         };
         let mut all = Vec::new();
-        for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        for name in names.split(|byte| *byte == 0).filter(|name| counts(name)) {
             match sized(|buffer: &mut [u8]| get(name, buffer)) {
                 Ok(value) => all.push((name.to_vec(), value)),
                 // Removed meanwhile, or listed though the filesystem cannot tell it.
@@ -142,6 +145,10 @@ impl FromIterator<(Vec<u8>, Vec<u8>)> for Xattrs {
         all.sort_unstable();
         Self(all)
     }
+}
+
+fn counts(name: &[u8]) -> bool {
+    !name.is_empty() && !SECOND_NAMES.contains(&name)
 }
 
 /// Calls with a small buffer first, then with one of the size the kernel asks for (`ERANGE`).
