@@ -240,7 +240,7 @@ impl Writer {
     fn renew(&self, directory: DirId, name: &[u8], seen: Seen) -> Result<(), CatalogError> {
         self.execute(
             "UPDATE version SET source_inode = ?4, source_ctime = ?5, source_ctime_ns = ?6, \
-             source_links = max(source_links, ?7), flags = (flags & ~11) | ?8 \
+             source_links = max(source_links, ?7), flags = (flags & ~?9) | ?8 \
              WHERE last = ?1 AND directory = ?2 AND name = ?3",
             rusqlite::params![
                 CURRENT,
@@ -251,6 +251,7 @@ impl Writer {
                 seen.ctime.nanoseconds,
                 seen.links,
                 flags(seen),
+                RACY | CHANGED_WHILE_READ | UNWITNESSED,
             ],
         )?;
         Ok(())

@@ -130,6 +130,17 @@ pub fn aftermath(scene: &Scene, deed: &Deed, before: &Before, fault: &Fault) -> 
             let mut args = deed.args.to_vec();
             args.push("--overwrite");
             args.dedup();
+            // What was set aside is for people to look at; then they do as they are told.
+            for station in stations(&target(scene, deed)) {
+                let refused = scene.output(deed.day + 1, &args);
+                let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+                if refused.status.code() != Some(12)
+                    || !said.contains(&format!("rm -r {}", station.display()))
+                {
+                    return vec![format!("what is left in {} is not told of: {said}", station.display())];
+                }
+                fs::remove_dir_all(&station).expect("as the hint says");
+            }
             drop(run(&args));
             wrong.extend(true_copy(scene.copy_in(&target(scene, deed))));
             return wrong;
@@ -338,4 +349,18 @@ fn leftovers(scene: &Scene) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Where a restore that did not end has left what it was at work on.
+fn stations(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.file_name().is_some_and(|name| name == ".linksnap-restore") {
+            found.push(path);
+        } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(stations(&path));
+        }
+    }
+    found
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use linksnap_catalog::Reader;
+use linksnap_catalog::{Holding, Reader};
 use linksnap_engine::job::JobError;
 use linksnap_engine::report::ProblemKind;
 use linksnap_engine::verbs::du;
@@ -12,6 +12,7 @@ use linksnap_engine::verbs::pin::Pin;
 use linksnap_engine::verbs::reindex::{self, ReindexError, ReindexSummary};
 use linksnap_engine::verbs::verify::{self, VerifyOptions};
 use linksnap_engine::{Monitor, Silent, Wish};
+use linksnap_inode::Kind;
 use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::tree::TreeBuilder;
 
@@ -108,6 +109,10 @@ fn tell(
         version.seen = linksnap_catalog::Seen::default();
         version.xattrs = None;
         version.unwitnessed = false;
+        if version.kind == Kind::Directory {
+            // What was left out of it nobody knows any more.
+            version.holding = Holding::Partly;
+        }
         version.first = linksnap_catalog::SnapshotId(0);
         version.last = None;
         let mut path = path.clone();

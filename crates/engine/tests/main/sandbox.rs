@@ -224,7 +224,7 @@ fn a_restore_writes_below_its_target_only() {
     let outside = base.path().join("outside");
     fs::create_dir(&outside).expect("a directory");
     let outside = Outside::new(&outside);
-    let escapee = LateEscapee(Escapee::new(&outside));
+    let escapee = LateEscapee(Escapee::new(&outside), base.path().join("target"));
     let dir = DirFd::open_root(base.path()).expect("it is there");
     let options = RestoreOptions {
         paths: Vec::new(),
@@ -240,12 +240,14 @@ fn a_restore_writes_below_its_target_only() {
     escapee.0.assert_kept_in();
 }
 
-/// Tries when a verb has begun to write.
-struct LateEscapee<'a>(Escapee<'a>);
+/// Tries when the target is there.
+struct LateEscapee<'a>(Escapee<'a>, PathBuf);
 
 impl Monitor for LateEscapee<'_> {
     fn progress(&self, _progress: &Progress) {
-        self.0.try_all();
+        if self.1.exists() {
+            self.0.try_all();
+        }
     }
 }
 

@@ -62,7 +62,7 @@ fn random_edits_leave_trees_with_all_kinds_and_with_links() {
         groups += listing.hard_links().len();
         attributes += listing.iter().filter(|(_, e)| !e.xattrs.is_empty()).count();
     }
-    assert_eq!(kinds.len(), if is_root() { 6 } else { 5 }, "{kinds:?}");
+    assert_eq!(kinds.len(), if is_root() { 7 } else { 5 }, "{kinds:?}");
     assert!(groups > 20, "only {groups} hard-link groups");
     assert!(attributes > 20, "only {attributes} entries with attributes");
     assert!(done * 4 > all * 3, "only {done} of {all} edits were possible");
