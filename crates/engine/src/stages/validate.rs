@@ -69,10 +69,14 @@ pub fn difference(kind: Kind, is: &Attributes, should: &Attributes) -> Option<St
         &Attributes { mode: is.mode & !set_id, ..*is },
         &Attributes { mode: should.mode & !set_id, ..*should },
     );
+    let right_time = match (is.mtime, should.mtime) {
+        (Some(is), Some(should)) => is == should || is_cut_off(is, should),
+        _ => true,
+    };
     let same = (!sized || is.size == should.size)
         && (!has_mode || is.mode == should.mode)
         && (should.owner.is_none() || is.owner == should.owner)
-        && (should.mtime.is_none() || is.mtime == should.mtime)
+        && right_time
         && is.rdev == should.rdev;
     if same {
         return None;
@@ -92,11 +96,18 @@ pub fn difference(kind: Kind, is: &Attributes, should: &Attributes) -> Option<St
     if let (Some((uid, gid)), Some((user, group))) = (is.owner, should.owner) {
         note("owner", format!("{uid}:{gid}"), format!("{user}:{group}"));
     }
-    if let (Some(is), Some(should)) = (is.mtime, should.mtime) {
+    if let (Some(is), Some(should), false) = (is.mtime, should.mtime, right_time) {
         note("modification time", time(is), time(should));
     }
     note("device number", format!("{:x}", is.rdev), format!("{:x}", should.rdev));
     Some(words.join(", "))
+}
+
+/// Is it the time that a filesystem makes of the other which has none so fine? The kernel cuts off the rest: ext4 with
+/// inodes of 128 bytes keeps seconds, others microseconds or steps of 100 ns (`utimensat(2)`).
+fn is_cut_off(is: Timestamp, from: Timestamp) -> bool {
+    let cut = |step: u32| is.nanoseconds == from.nanoseconds - from.nanoseconds % step;
+    is.seconds == from.seconds && [1_000_000_000, 1_000, 100].into_iter().any(cut)
 }
 
 fn time(time: Timestamp) -> String {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use linksnap_engine::ProblemKind;
 use linksnap_engine::repository::{Durability, Home, MarkerFilesystem, Repository};
+use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::or_skip;
 use linksnap_testkit::tree::TreeBuilder;
@@ -72,6 +73,39 @@ fn coarse_times_are_found_out() {
     let (repository, findings) = create(&disk.path());
     assert!(!repository.marker().filesystem.nanoseconds);
     assert!(findings.iter().any(|words| words == "times are kept in steps of 1 s only"), "{findings:?}");
+}
+
+#[test]
+fn a_repository_that_keeps_whole_seconds_works_all_the_same() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 32, &["-I", "128"]));
+    let sources = tempfile::tempdir().expect("a directory");
+    let base = std::fs::canonicalize(sources.path()).expect("it is there");
+    let mut kitchen = Kitchen::across(&base, &disk.path());
+    drop(
+        TreeBuilder::new(&kitchen.source)
+            .file("a/file", "1")
+            .file("b/other", "2")
+            .symlink("b/link", "other")
+            .fifo("p"),
+    );
+    kitchen.keep_last(2);
+    let wanted = Listing::read(&kitchen.source);
+    for round in 0..5 {
+        kitchen.age();
+        let summary = kitchen.backup();
+        assert_eq!(summary.problems.list, [], "{round}");
+        let linked = summary.counts.unchanged;
+        assert_eq!(linked, if round == 0 { 0 } else { 4 }, "{round}");
+        kitchen.assert_sound();
+    }
+    // What comes back has the times that were recorded.
+    let target = base.join("target");
+    drop(kitchen.restore("latest", &target));
+    let restored = Listing::read(&kitchen.in_snapshot(&target));
+    assert_eq!(wanted.diff(&restored, Compare::COPY), [""; 0]);
+    drop(TreeBuilder::new(&kitchen.source).file("a/file", "3"));
+    assert_eq!(kitchen.backup().counts.copied_files, 1);
+    kitchen.assert_sound();
 }
 
 #[test]
