@@ -1,6 +1,7 @@
 //! Tests that cannot run here: they say so aloud, and fail where skipping is not allowed.
 //!
-//! **Invariant:** with `LINKSNAP_REQUIRE_SYSTEM_TESTS=1` no test passes by being skipped.
+//! **Invariant:** with `LINKSNAP_REQUIRE_SYSTEM_TESTS=1` no test passes by being skipped; but where the kernel has nothing
+//! to try, it says that.
 
 #![expect(clippy::disallowed_methods, reason = "tests are steered by the environment")]
 
@@ -18,6 +19,17 @@ macro_rules! skip_unless {
     ($condition:expr, $($reason:tt)+) => {
         if !$condition {
             return $crate::skip::announce($crate::test_name!(), format_args!($($reason)+));
+        }
+    };
+}
+
+/// Returns from the test that calls it unless this kernel can do what the condition says, and says so:
+/// `needs_kernel!(has_landlock(), "Landlock")`.
+#[macro_export]
+macro_rules! needs_kernel {
+    ($condition:expr, $($what:tt)+) => {
+        if !$condition {
+            return $crate::skip::lacking($crate::test_name!(), format_args!($($what)+));
         }
     };
 }
@@ -50,6 +62,13 @@ pub fn announce(test: &str, reason: impl Display) {
     assert!(!required, "{test} must not be skipped here: {reason}");
     // Not eprintln!, which the test harness captures.
     let said = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+    said.expect("standard error can be written");
+}
+
+/// Says that there is nothing for `test` to try, since this kernel has no such thing. No package brings that: so it is no
+/// failure, whatever [`REQUIRE`] says.
+pub fn lacking(test: &str, what: impl Display) {
+    let said = writeln!(std::io::stderr(), "NOTHING TO TRY {test}: this kernel has no {what}");
     said.expect("standard error can be written");
 }
 

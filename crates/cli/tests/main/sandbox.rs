@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
-use linksnap_testkit::skip_unless;
+use linksnap_testkit::{needs_kernel, skip_unless};
 
 use crate::stage::{Called, NAME, Stage};
 
@@ -38,7 +38,7 @@ fn calls(stage: &Stage, verbs: &[&[&str]], code: i32) {
 
 #[test]
 fn no_writing_verb_writes_outside_the_repository() {
-    skip_unless!(has_landlock(), "needs Landlock");
+    needs_kernel!(has_landlock(), "Landlock");
     let (stage, _) = with_catalog_outside();
     let verbs: &[&[&str]] = &[
         &["backup", "--job", "demo", "source"],
@@ -54,7 +54,7 @@ fn no_writing_verb_writes_outside_the_repository() {
 
 #[test]
 fn no_reading_verb_writes_outside_the_catalogs() {
-    skip_unless!(has_landlock(), "needs Landlock");
+    needs_kernel!(has_landlock(), "Landlock");
     let (stage, _) = with_catalog_outside();
     // If it were missing, everything beside it could be written until it is made.
     fs::create_dir(stage.path("there")).unwrap();
@@ -79,7 +79,7 @@ fn no_reading_verb_writes_outside_the_catalogs() {
 
 #[test]
 fn what_holds_is_said_to_those_who_ask() {
-    skip_unless!(has_landlock(), "needs Landlock");
+    needs_kernel!(has_landlock(), "Landlock");
     let stage = Stage::with_snapshot();
     let said = "confined: nothing can be written elsewhere";
     let called = stage.call(["-v", "verify"]).succeeded().said(&[said]);

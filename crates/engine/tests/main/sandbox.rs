@@ -20,7 +20,7 @@ use linksnap_inode::DirFd;
 use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::tree::TreeBuilder;
-use linksnap_testkit::{or_skip, skip_unless};
+use linksnap_testkit::{needs_kernel, or_skip};
 
 use crate::kitchen::{Kitchen, START};
 
@@ -150,7 +150,7 @@ fn who_is_not_confined_can_do_all_of_it() {
 
 #[test]
 fn no_verb_gets_out() {
-    skip_unless!(has_landlock(), "needs Landlock, version 6");
+    needs_kernel!(has_landlock(), "Landlock, version 6");
     let own = tempfile::tempdir().expect("a directory");
     let outside = Outside::new(own.path());
     let mut kitchen = Kitchen::new();
@@ -213,7 +213,7 @@ fn no_verb_gets_out() {
 
 #[test]
 fn a_restore_writes_below_its_target_only() {
-    skip_unless!(has_landlock(), "needs Landlock, version 6");
+    needs_kernel!(has_landlock(), "Landlock, version 6");
     let mut kitchen = Kitchen::new();
     small_source(&kitchen);
     drop(kitchen.backup());
@@ -253,7 +253,7 @@ impl Monitor for LateEscapee<'_> {
 
 #[test]
 fn a_catalog_is_all_that_a_reader_may_write() {
-    skip_unless!(has_landlock(), "needs Landlock, version 6");
+    needs_kernel!(has_landlock(), "Landlock, version 6");
     let mut kitchen = Kitchen::new();
     small_source(&kitchen);
     let summary = kitchen.backup();
@@ -282,7 +282,7 @@ fn a_catalog_is_all_that_a_reader_may_write() {
 
 #[test]
 fn a_new_repository_is_all_that_its_maker_may_write() {
-    skip_unless!(has_landlock(), "needs Landlock, version 6");
+    needs_kernel!(has_landlock(), "Landlock, version 6");
     let base = tempfile::tempdir().expect("a directory");
     let dir = DirFd::open_root(base.path()).expect("it is there");
     let beside = base.path().join("beside");
@@ -332,18 +332,18 @@ fn a_life_in_the_sandbox(kind: FsKind, mib: u64) {
 
 #[test]
 fn ext4_gives_all_that_is_needed() {
-    skip_unless!(has_landlock(), "needs Landlock, version 6");
+    needs_kernel!(has_landlock(), "Landlock, version 6");
     a_life_in_the_sandbox(FsKind::Ext4, 64);
 }
 
 #[test]
 fn xfs_gives_all_that_is_needed() {
-    skip_unless!(has_landlock(), "needs Landlock, version 6");
+    needs_kernel!(has_landlock(), "Landlock, version 6");
     a_life_in_the_sandbox(FsKind::Xfs, FsKind::Xfs.least_mib());
 }
 
 #[test]
 fn btrfs_gives_all_that_is_needed() {
-    skip_unless!(has_landlock(), "needs Landlock, version 6");
+    needs_kernel!(has_landlock(), "Landlock, version 6");
     a_life_in_the_sandbox(FsKind::Btrfs, FsKind::Btrfs.least_mib());
 }

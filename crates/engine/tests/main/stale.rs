@@ -8,7 +8,7 @@ use linksnap_engine::verbs::backup;
 use linksnap_engine::{ProblemKind, Silent};
 use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::tree::TreeBuilder;
-use linksnap_testkit::{skip, skip_unless};
+use linksnap_testkit::{needs_kernel, skip, skip_unless};
 
 use crate::faults::{Meddler, Mounted, SIZE, paths, small_tree, whole_chain};
 use crate::kitchen::Kitchen;
@@ -105,7 +105,7 @@ fn a_stale_fuse_mount_is_a_problem_and_the_rest_is_backed_up() {
         let source = Listing::read(&kitchen.source);
         let remote = kitchen.source.join("remote");
         let mounted = stale_mount(&remote);
-        skip_unless!(mounted.is_some(), "FUSE cannot be mounted here");
+        needs_kernel!(mounted.is_some(), "FUSE that can be mounted");
         for _ in 0..2 {
             let summary = kitchen.backup();
             let unreadable = paths(&summary, ProblemKind::Unreadable);
