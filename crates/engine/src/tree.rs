@@ -53,6 +53,12 @@ impl LocalTree {
     pub fn new(root: DirFd) -> Self {
         Self { root }
     }
+
+    /// The directory that all paths begin at.
+    #[must_use]
+    pub fn root(&self) -> &DirFd {
+        &self.root
+    }
 }
 
 impl Tree for LocalTree {

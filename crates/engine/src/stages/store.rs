@@ -335,9 +335,14 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
     let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { node.set_xattrs(&xattrs) })?;
     node.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
     let time = lacks_time(&wanted, || to.stat_entry(name)).map_err(StoreError::Target)?;
-    Ok(Stored {
-        stat: wanted,
-        inode: made.inode,
+    Ok(without_content(wanted, made.inode, xattrs, Lacks { owner, xattr, time }))
+}
+
+/// What was stored of an entry that has no bytes.
+fn without_content(stat: Stat, inode: u64, xattrs: Xattrs, lacks: Lacks) -> Stored {
+    Stored {
+        stat,
+        inode,
         hash: None,
         target: None,
         xattrs,
@@ -345,9 +350,9 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
         copied_bytes: 0,
         cloned: false,
         changed_while_read: false,
-        lacks: Lacks { owner, xattr, time },
+        lacks,
         holding: Holding::Whole,
-    })
+    }
 }
 
 /// Makes an empty file in place of a device, which only root can make: it has a name and an inode, and what it stands
@@ -362,19 +367,7 @@ pub fn store_stand_in<D: TreeDir>(
     let file = to.create_file(new_name).map_err(StoreError::Target)?;
     let made = file.stat().map_err(StoreError::Target)?;
     let lacks = dress_file(&file, &made, stat, &xattrs)?;
-    Ok(Stored {
-        stat: *stat,
-        inode: made.inode,
-        hash: None,
-        target: None,
-        xattrs,
-        data_bytes: 0,
-        copied_bytes: 0,
-        cloned: false,
-        changed_while_read: false,
-        lacks,
-        holding: Holding::StandIn,
-    })
+    Ok(Stored { holding: Holding::StandIn, ..without_content(*stat, made.inode, xattrs, lacks) })
 }
 
 /// Has a directory all attributes of another already?

@@ -196,7 +196,7 @@ pub fn backup(
         repository: Some(repository_stat),
     };
     let recipe = Recipe { job: &job, options, monitor, problems: &problems };
-    recipe.refuse_emptied(&sources, &open_root()?)?;
+    recipe.refuse_emptied(&sources, tree.root())?;
     let gained = recipe.look_at_filesystem(repository);
     let summary = recipe.cook(scope, (&tree, &footing), begun).map_err(|error| recipe.explain(error))?;
     Ok(BackupSummary { gained, ..summary })
