@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use linksnap_engine::Repository;
 use linksnap_engine::job::Job;
-use linksnap_engine::path::nearest_existing;
 use linksnap_engine::sandbox::{self as engine, Confinement, Ground};
 use linksnap_inode::DirFd;
+use linksnap_inode::path::nearest_existing;
 
 use crate::failure::Failure;
 use crate::output::{Output, Verbosity};

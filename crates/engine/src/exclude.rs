@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use linksnap_inode::content::Bytes;
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Kind, Names, Stat};
 
-use crate::path;
 use crate::source::Sources;
 
 /// What a user may say of what is to be left out.

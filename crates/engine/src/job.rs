@@ -235,7 +235,7 @@ impl Job {
     /// The path of something in `.linksnap`.
     #[must_use]
     pub fn workshop_path(&self, name: &[u8]) -> PathBuf {
-        self.path.join(".linksnap").join(crate::path::as_path(name))
+        self.path.join(".linksnap").join(linksnap_inode::path::as_path(name))
     }
 
     /// The path of the catalog.

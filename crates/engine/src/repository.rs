@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use linksnap_inode::filesystem::{self, Abilities, Filesystem, Nature};
+use linksnap_inode::path::{above, nearest_existing};
 use linksnap_inode::{DirFd, Errno, Fault, FsError, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::ability::{self, Changes, judge};
 use crate::job::JobName;
 use crate::layout;
-use crate::path::{above, nearest_existing};
 use crate::report::Class;
 use crate::sandbox::{self, Ground};
 
@@ -480,5 +480,5 @@ fn write_new(dir: &DirFd, name: &[u8], bytes: &[u8], path: &Path) -> Result<(), 
         file.set_mode(0o644)?;
         file.sync()
     };
-    write().map_err(|fault| fault.at(path.join(crate::path::as_path(name))))
+    write().map_err(|fault| fault.at(path.join(linksnap_inode::path::as_path(name))))
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use linksnap_inode::filesystem::{Filesystem, Nature};
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind, Stat, dir::path_bytes};
 
-use crate::path;
 use crate::tree::{Tree, TreeDir};
 
 /// The paths of a job, none inside another unless another filesystem may lie between.

@@ -130,6 +130,14 @@ impl DirFd {
         Stat::from_statx(&statx, op)
     }
 
+    /// The metadata of what `path`, seen from this directory, leads to: symbolic links are followed as the kernel does.
+    /// Only looks: what it leads to is not opened.
+    pub fn stat_target(&self, path: &[u8]) -> Result<Stat, Fault> {
+        let op = "follow";
+        let statx = rustix::fs::statx(&self.fd, path, AtFlags::NO_AUTOMOUNT, Stat::MASK).op(op)?;
+        Stat::from_statx(&statx, op)
+    }
+
     /// Opens the file `name` for reading, without following a symbolic link and without waiting for a fifo or
     /// device. What was opened is for the caller to look at: another kind may have come in its place.
     pub fn open_file(&self, name: &[u8]) -> Result<RegularFile, Fault> {
@@ -206,6 +214,12 @@ impl DirFd {
     /// Renames `name` to `new_name` in `to`; fails with `EEXIST` if that exists (`renameat2(2)`).
     pub fn rename_noreplace(&self, name: &[u8], to: &Self, new_name: &[u8]) -> Result<(), Fault> {
         rustix::fs::renameat_with(&self.fd, name, &to.fd, new_name, RenameFlags::NOREPLACE).op("rename")
+    }
+
+    /// Exchanges what `name` and `other` in the same directory stand for, at once (`renameat2(2)`, `RENAME_EXCHANGE`);
+    /// `EINVAL` where the filesystem cannot.
+    pub fn exchange(&self, name: &[u8], other: &[u8]) -> Result<(), Fault> {
+        rustix::fs::renameat_with(&self.fd, name, &self.fd, other, RenameFlags::EXCHANGE).op("exchange")
     }
 
     /// Removes the name of anything but a directory.

@@ -17,6 +17,8 @@ pub mod lock;
 pub mod mounts;
 pub mod names;
 pub mod node;
+pub mod path;
+pub mod pool;
 pub mod rewrite;
 mod sparse;
 pub mod stat;

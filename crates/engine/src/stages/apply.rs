@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 
 use linksnap_catalog::{Change, DirId, Holding, NewVersion, Seen, Version};
 use linksnap_inode::content::{self, Shape};
+use linksnap_inode::path;
 use linksnap_inode::xattr::DEFAULT_ACL;
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs};
 
-use crate::path;
 use crate::report::{Problem, ProblemKind};
 use crate::stages::clone::{self, Old};
 use crate::stages::fingerprint::Fingerprint;

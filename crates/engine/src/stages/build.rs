@@ -1,10 +1,10 @@
 //! Build: takes one directory through scan, plan, apply and validate, and finds its sub-directories.
 
 use linksnap_catalog::{Change, DirId, Holding, NewVersion, Rows, Version};
+use linksnap_inode::path;
+use linksnap_inode::pool::Queue;
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Names, Stat, Timestamp, Xattrs};
 
-use crate::path;
-use crate::pool::Queue;
 use crate::source;
 use crate::stages::apply::{self, Place};
 use crate::stages::fingerprint::Fingerprint;

@@ -11,10 +11,10 @@ use linksnap_catalog::{
     StoredContent, Totals, Version, Writer,
 };
 use linksnap_inode::content::{self, Buffer, Shape};
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Fault, Kind, Name, Stat, Timestamp, Xattrs};
 
 use crate::monitor::{Monitor, Progress, Wish};
-use crate::path;
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::stages::store::STOPPED;
 

@@ -2,10 +2,10 @@
 //! read, none is written, and nothing in it is touched.
 
 use linksnap_catalog::DirId;
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Fault, Kind, Names};
 
 use crate::listing::Listing;
-use crate::path;
 use crate::stages::build::{self, Opened, Own, Parent, Past, Task};
 use crate::stages::fingerprint;
 use crate::stages::run::{Hands, Run, RunError};

@@ -7,9 +7,9 @@
 
 use linksnap_catalog::{DirId, Reader, Snapshot, SnapshotId, Version, Writer};
 use linksnap_inode::DirFd;
+use linksnap_inode::path;
 
 use crate::job::Job;
-use crate::path;
 use crate::stages::publish::PublishError;
 use crate::stages::recover;
 

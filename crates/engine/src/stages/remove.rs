@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use linksnap_inode::path;
+use linksnap_inode::pool::{self, Queue};
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Names, limits};
 
-use crate::path;
-use crate::pool::{self, Queue};
 use crate::report::{Problem, ProblemKind};
 
 /// Deeper than this, sub-trees are first moved up, so that descriptors do not run out.
@@ -261,10 +261,10 @@ impl Pass<'_> {
             Ok(())
         };
         match hurry {
-            Hurry::Now => pool::run(1, first, || Ok(()), work),
+            Hurry::Now => pool::run(1, first, || Ok(()), work).map(drop),
             // Not the calling thread: it has more to do afterwards.
             Hurry::StandBack(threads) => std::thread::scope(|scope| {
-                let working = scope.spawn(|| pool::run(threads, first, start, work));
+                let working = scope.spawn(|| pool::run(threads, first, start, work).map(drop));
                 working.join().unwrap_or(Err(Fault::new("empty the trash", Errno::IO)))
             }),
         }

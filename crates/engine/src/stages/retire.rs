@@ -18,13 +18,13 @@ use std::path::Path;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use linksnap_catalog::{CatalogError, Freed, Snapshot, SnapshotId, State, Writer};
 use linksnap_inode::filesystem;
+use linksnap_inode::path;
+use linksnap_inode::pool;
 use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind, Name, Names, mounts};
 
 use crate::job::{Job, JobError};
 use crate::layout;
 use crate::monitor::{Monitor, Phase, Progress, Wish};
-use crate::path;
-use crate::pool;
 use crate::report::{Problem, ProblemKind};
 use crate::stages::publish;
 use crate::stages::recover;

@@ -10,10 +10,10 @@ use linksnap_catalog::{
     CatalogError, Change, DirId, DirectoryChanges, Holding, Reader, Seen, SnapshotId, Version,
 };
 use linksnap_inode::content::Buffer;
+use linksnap_inode::path;
 use linksnap_inode::{ContentHash, DirFd, Errno, Fault, FsError, Kind, Stat, Timestamp, Xattrs, limits};
 
 use crate::monitor::{Monitor, Progress, Wish};
-use crate::path;
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::stages::apply;
 use crate::stages::groups::Groups;

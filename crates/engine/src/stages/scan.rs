@@ -1,11 +1,11 @@
 //! Scan: from an open source directory to its [`Listing`], with what the rules leave out left out.
 
 use linksnap_inode::filesystem::{Filesystem, Nature};
+use linksnap_inode::path;
 use linksnap_inode::{Errno, Fault, Kind, Names, Stat};
 
 use crate::exclude::Rules;
 use crate::listing::Listing;
-use crate::path;
 use crate::report::{Problem, ProblemKind};
 use crate::source::{Place, Sources};
 use crate::tree::TreeDir;

@@ -15,6 +15,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use linksnap_catalog::{
     CatalogError, DirId, Held, PathProblem, Reader, Rows, Snapshot, SnapshotId, State, Totals, Writer,
 };
+use linksnap_inode::path;
+use linksnap_inode::pool;
 use linksnap_inode::{DirFd, Errno, Kind, Timestamp, clock, limits};
 
 use crate::exclude::{RuleOptions, Rules};
@@ -22,8 +24,6 @@ use crate::forecast::Forecast;
 use crate::job::{Job, JobError, JobName};
 use crate::layout;
 use crate::monitor::{Monitor, Phase, Progress, Wish};
-use crate::path;
-use crate::pool;
 use crate::report::{Collected, Problem, ProblemKind, Problems};
 use crate::repository::Repository;
 use crate::snapshot::SnapshotName;
@@ -509,6 +509,8 @@ impl Recipe<'_> {
                     done
                 },
             );
+            // Their ways to the writer end with them.
+            let worked = worked.map(drop);
             ended.store(true, Ordering::Relaxed);
             drop(sender);
             let emptied = emptying.join().unwrap_or(Ok(()));

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use linksnap_catalog::{Accounts, CatalogError, DirId, Growth, Held, Reader, Snapshot, SnapshotId};
+use linksnap_inode::path;
+use linksnap_inode::pool::{self, Queue};
 use linksnap_inode::{DirFd, Fault, Kind, Name, Stat};
 
 use crate::job::{Job, JobError};
 use crate::layout;
 use crate::monitor::{Monitor, Progress, Wish};
-use crate::path;
-use crate::pool::{self, Queue};
 use crate::report::Class;
 use crate::stages::begin::{self, BeginError};
 use crate::stages::prune;
@@ -217,6 +217,7 @@ impl Counting<'_> {
             || Ok(self.job.catalog()?),
             |reader, (path, id), queue| self.directory(root, reader, (&path, id), queue),
         )
+        .map(drop)
     }
 
     fn directory(

@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use linksnap_catalog::{CatalogError, DirId, Reader, Snapshot, Version};
+use linksnap_inode::path;
 use linksnap_inode::{ContentHash, Kind, Timestamp};
 
 use crate::job::{Job, JobError};
-use crate::path;
 use crate::report::Class;
 
 /// What to list.

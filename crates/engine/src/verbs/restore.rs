@@ -18,13 +18,13 @@ mod wanted;
 use std::path::{Path, PathBuf};
 
 use linksnap_catalog::{CatalogError, Snapshot, Version};
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Errno, FsError, Kind, limits};
 
 pub use crate::verbs::restore::owners::{Accounts, Ownership};
 
 use crate::job::{Job, JobError};
 use crate::monitor::{Monitor, Progress};
-use crate::path;
 use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
 use crate::sandbox::{self, Ground};
 use crate::source::{SourceError, Sources};

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use linksnap_catalog::{CatalogError, DirId, Reader, Row, Rows, Snapshot, SnapshotId, Version};
 use linksnap_inode::content::{self, Buffer, Shape};
+use linksnap_inode::path;
+use linksnap_inode::pool::{self, Queue};
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Name, Xattrs, limits};
 
 use crate::job::{Job, JobError};
 use crate::monitor::{Monitor, Progress, Wish};
-use crate::path;
-use crate::pool::{self, Queue};
 use crate::report::{Class, Collected, Problem, ProblemKind, Problems};
 use crate::stages::fingerprint;
 use crate::stages::store::STOPPED;

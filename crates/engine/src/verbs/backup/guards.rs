@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use linksnap_catalog::{DirId, Reader, Snapshot, SnapshotId, State, Writer};
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, dir::path_bytes};
 
 use super::{BackupError, BackupOptions, Built, Recipe, Scaffold, Upheaval};
 use crate::ability::Changes;
 use crate::job::{Job, JobError};
 use crate::monitor::Monitor;
-use crate::path;
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::repository::Repository;
 use crate::source::Sources;

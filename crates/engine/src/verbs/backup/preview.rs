@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use linksnap_catalog::{DirId, Reader, Rows, Snapshot, SnapshotId, State};
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Fault, Kind, Names};
 
 use super::{
@@ -12,7 +13,6 @@ use crate::exclude::Rules;
 use crate::job::{Job, JobName};
 use crate::layout;
 use crate::monitor::{Monitor, Wish};
-use crate::path;
 use crate::report::Problems;
 use crate::repository::Repository;
 use crate::source::Place;

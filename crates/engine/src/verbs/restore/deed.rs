@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use linksnap_catalog::{DirId, Holding, Reader, Row, Rows, Version};
 use linksnap_inode::content::Buffer;
+use linksnap_inode::path;
+use linksnap_inode::pool::{self, Queue};
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Xattrs};
 
 use super::judge::{Bonds, look, same_attributes};
@@ -17,8 +19,6 @@ use super::station::{Post, Station};
 use super::wanted::Wanted;
 use super::{Deed, Existing, RestoreError, RestoreSummary, catalog_error};
 use crate::monitor::{Progress, Wish};
-use crate::path;
-use crate::pool::{self, Queue};
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::stages::run::TIME_NOT_KEPT;
 use crate::stages::store::{self, Lacks};
@@ -117,6 +117,7 @@ impl Restore<'_> {
         pool::run(pool::usual_threads(), first, start, |hands, task, queue| {
             self.directory(hands, &task, queue)
         })
+        .map(drop)
     }
 
     fn directory(&self, hands: &mut Hands, task: &Task, queue: &Queue<Task>) -> Result<(), RestoreError> {

@@ -2,6 +2,7 @@
 
 use linksnap_catalog::{DirId, Holding, Reader, Row, Rows, Version};
 use linksnap_inode::content::Buffer;
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Fault, Kind, Stat, Xattrs};
 
 use super::judge::{Bond, Bonds, Need, Reading, look, same_attributes};
@@ -9,7 +10,6 @@ use super::scene::Scene;
 use super::wanted::Wanted;
 use super::{Deed, Existing, RestoreError, RestoreStep, RestoreSummary, catalog_error, station};
 use crate::monitor::{Progress, Wish};
-use crate::path;
 use crate::stages::store::STOPPED;
 
 /// How closely a plan looks at what is there.

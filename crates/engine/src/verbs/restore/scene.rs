@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use linksnap_catalog::{DirId, Holding, Reader, Rows, Snapshot, Version};
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, mounts};
 
 use super::judge::look;
@@ -10,7 +11,6 @@ use super::owners::{Accounts, Owners, Ownership};
 use super::{Extra, RestoreError, RestoreOptions, catalog_error, station};
 use crate::job::Job;
 use crate::monitor::Monitor;
-use crate::path;
 use crate::source::Sources;
 
 /// As much as is read of `/etc/passwd` and `/etc/group`, in bytes.

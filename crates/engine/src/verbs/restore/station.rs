@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use linksnap_inode::path;
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs};
 
-use crate::path;
 use crate::stages::remove::{self, Hurry};
 use crate::stages::{apply, store};
 

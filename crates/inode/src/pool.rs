@@ -91,37 +91,34 @@ impl<T> Drop for StopsOnPanic<'_, T> {
     }
 }
 
-/// Does `first` and all that comes of it on `threads` threads. `start` makes what a thread needs for
-/// itself; `work` does one piece and may add more to the queue. The first error stops all and is returned.
-pub fn run<T: Send, W, E: Send>(
+/// Does `first` and all that comes of it on `threads` threads. `start` makes what a thread needs for itself, which is
+/// returned at the end; `work` does one piece and may add more to the queue. The first error stops all and is returned.
+pub fn run<T: Send, W: Send, E: Send>(
     threads: usize,
     first: T,
     start: impl Fn() -> Result<W, E> + Sync,
     work: impl Fn(&mut W, T, &Queue<T>) -> Result<(), E> + Sync,
-) -> Result<(), E> {
+) -> Result<Vec<W>, E> {
     let queue = Queue::new(first);
-    let failed: Mutex<Option<E>> = Mutex::new(None);
     let one_thread = || {
         let _stops = StopsOnPanic(&queue);
-        let result = start().and_then(|mut own| {
+        let done = start().and_then(|mut own| {
             while let Some(piece) = queue.take() {
                 work(&mut own, piece, &queue)?;
                 queue.finish_one();
             }
-            Ok(())
+            Ok(own)
         });
-        if let Err(error) = result {
-            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            queue.stop();
-        }
+        done.inspect_err(|_| queue.stop())
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(one_thread);
-        }
-        one_thread();
-    });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one_thread)).collect();
+        let mine = one_thread();
+        let joined = others
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        std::iter::once(mine).chain(joined).collect()
+    })
 }
 
 /// How many threads to use when nobody says: as many as processors, from 2 to 8. More only make disks seek.
@@ -150,7 +147,7 @@ mod tests {
                 Ok(())
             },
         );
-        assert_eq!((result, done.into_inner()), (Ok(()), (1 << 11) - 1));
+        assert_eq!((result, done.into_inner()), (Ok(vec![(); 3]), (1 << 11) - 1));
     }
 
     #[test]

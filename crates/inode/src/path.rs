@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use linksnap_inode::{DirFd, Errno, FsError};
+use crate::{DirFd, Errno, FsError};
 
 /// `name` in the directory `path`.
 #[must_use]

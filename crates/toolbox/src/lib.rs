@@ -1,0 +1,18 @@
+//! The workshop: tools for links and inodes that work on any tree and need no repository.
+//!
+//! One file a tool. What several of them share: [`place`] (a name in a directory, from a path that a user typed),
+//! [`walk`] (all directories below some roots, with several threads), [`swap`] (putting one thing in the place of
+//! another, at once and only if it still is what it was), [`journal`] (what was changed, so that it can be undone).
+//!
+//! **Invariant:** what changes a tree follows a plan that could be read before, refuses where the tree is no longer
+//! what the plan says, and leaves no moment in which a name that existed leads nowhere.
+//!
+//! Knows nothing of repositories, SQL or terminals.
+
+pub mod journal;
+pub mod place;
+pub mod swap;
+pub mod walk;
+
+pub use place::Place;
+pub use walk::Watch;

@@ -1,0 +1,49 @@
+//! A name in a directory, from a path that a user typed.
+
+use std::path::{Path, PathBuf};
+
+use linksnap_inode::path::{above, as_path};
+use linksnap_inode::{DirFd, FsError, Stat, dir};
+
+/// A name in an open directory. The name may be that of nothing.
+///
+/// The directory is found as the kernel finds it, symbolic links on the way followed; the name itself is never followed.
+#[derive(Debug)]
+pub struct Place {
+    /// The directory.
+    pub dir: DirFd,
+    /// The name in it; `.` where the path ends in a directory without a name of its own: `/`, `.`, `..`.
+    pub name: Vec<u8>,
+    /// The path as it was typed.
+    pub path: PathBuf,
+}
+
+impl Place {
+    /// Finds the directory of `path`. A slash at the end is not counted: `link/` is the name `link`.
+    ///
+    /// # Errors
+    /// If that directory cannot be opened.
+    pub fn find(path: &Path) -> Result<Self, FsError> {
+        let Some(name) = path.file_name() else {
+            let dir = DirFd::open_root(path).map_err(|fault| fault.at(path))?;
+            return Ok(Self { dir, name: b".".to_vec(), path: path.to_path_buf() });
+        };
+        let parent = above(path);
+        let dir = DirFd::open_root(parent).map_err(|fault| fault.at(parent))?;
+        Ok(Self { dir, name: dir::path_bytes(Path::new(name)).to_vec(), path: path.to_path_buf() })
+    }
+
+    /// What is there; of a symbolic link the link itself.
+    ///
+    /// # Errors
+    /// `ENOENT` if there is nothing.
+    pub fn stat(&self) -> Result<Stat, FsError> {
+        self.dir.stat_entry(&self.name).map_err(|fault| fault.at(&self.path))
+    }
+
+    /// The path of another name in the same directory.
+    #[must_use]
+    pub fn beside(&self, name: &[u8]) -> PathBuf {
+        above(&self.path).join(as_path(name))
+    }
+}

@@ -1,0 +1,142 @@
+//! Putting something new in the place of a name, or taking the name away: at once, and only if it still is what it was.
+//!
+//! The new thing gets a temporary name beside the old one; then the two are exchanged (`renameat2(2)`,
+//! `RENAME_EXCHANGE`), and only when what came out is seen to be what was expected, it is removed. So there is no moment
+//! without the name, and what somebody else put there meanwhile is put back.
+
+use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat};
+
+/// What is expected under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// A symbolic link with this text.
+    Symlink(Vec<u8>),
+    /// This inode: device and number.
+    Inode((u64, u64)),
+}
+
+/// Why nothing was put in place of a name. All is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum SwapError {
+    /// Something else is there than what was planned upon.
+    #[error("it is no longer what it was when this was planned")]
+    Changed,
+    /// A system call failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Makes something new by `make`, which gets the directory and a free temporary name, and puts it in the place of `name`.
+///
+/// # Errors
+/// [`SwapError::Changed`] if `name` is not, or no longer, what is expected; nothing is changed then.
+pub fn replace(
+    dir: &DirFd,
+    name: &[u8],
+    expected: &Expected,
+    make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault>,
+) -> Result<(), SwapError> {
+    if !expected.is_at(dir, name) {
+        return Err(SwapError::Changed);
+    }
+    let temporary = make_beside(dir, make)?;
+    let swapped = exchange(dir, name, &temporary, expected);
+    // What has the temporary name now is the old thing, or the new one if it could not be put in place, or nothing.
+    match (swapped, dir.unlink(&temporary)) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Err(fault)) if !fault.is(Errno::NOENT) => Err(fault.into()),
+        (Ok(()), _) => Ok(()),
+    }
+}
+
+/// Removes `name`.
+///
+/// # Errors
+/// [`SwapError::Changed`] if `name` is not, or no longer, what is expected; nothing is changed then.
+pub fn remove(dir: &DirFd, name: &[u8], expected: &Expected) -> Result<(), SwapError> {
+    if !expected.is_at(dir, name) {
+        return Err(SwapError::Changed);
+    }
+    let temporary = temporary_name()?;
+    dir.rename_noreplace(name, dir, &temporary)?;
+    if expected.is_at(dir, &temporary) {
+        return Ok(dir.unlink(&temporary)?);
+    }
+    // Where a third thing has taken the name meanwhile, this one keeps the temporary name: neither is lost.
+    dir.rename_noreplace(&temporary, dir, name)?;
+    Err(SwapError::Changed)
+}
+
+/// Gives `name`, which must be free, to what `make` makes.
+///
+/// # Errors
+/// `EEXIST` if the name is taken.
+pub fn create(
+    dir: &DirFd,
+    name: &[u8],
+    make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let temporary = make_beside(dir, make)?;
+    dir.rename_noreplace(&temporary, dir, name).inspect_err(|_| {
+        // The first error is the one to be told.
+        let _ = dir.unlink(&temporary);
+    })
+}
+
+fn exchange(dir: &DirFd, name: &[u8], temporary: &[u8], expected: &Expected) -> Result<(), SwapError> {
+    match dir.exchange(temporary, name) {
+        Ok(()) if expected.is_at(dir, temporary) => Ok(()),
+        Ok(()) => {
+            dir.exchange(temporary, name)?;
+            Err(SwapError::Changed)
+        }
+        // A filesystem that cannot exchange: what is put there between this look and the rename would be lost.
+        Err(fault) if fault.is(Errno::INVAL) => {
+            if !expected.is_at(dir, name) {
+                return Err(SwapError::Changed);
+            }
+            Ok(dir.rename(temporary, dir, name)?)
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Makes something under a temporary name; if that fails half-way, nothing is left.
+fn make_beside(dir: &DirFd, make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault>) -> Result<Vec<u8>, Fault> {
+    let temporary = temporary_name()?;
+    match make(dir, &temporary) {
+        Ok(()) => Ok(temporary),
+        Err(fault) => {
+            // The first error is the one to be told.
+            let _ = dir.unlink(&temporary);
+            Err(fault)
+        }
+    }
+}
+
+/// A name that nobody has: 128 random bits.
+fn temporary_name() -> Result<Vec<u8>, Fault> {
+    Ok(format!(".linksnap-{:032x}", linksnap_inode::limits::random_128()?).into_bytes())
+}
+
+impl Expected {
+    /// What is under a name now.
+    ///
+    /// # Errors
+    /// `ENOENT` if there is nothing.
+    pub fn now(dir: &DirFd, name: &[u8]) -> Result<(Self, Stat), Fault> {
+        let stat = dir.stat_entry(name)?;
+        let expected = match stat.kind {
+            Kind::Symlink => Self::Symlink(dir.read_link(name)?),
+            _ => Self::Inode(stat.identity()),
+        };
+        Ok((expected, stat))
+    }
+
+    fn is_at(&self, dir: &DirFd, name: &[u8]) -> bool {
+        match self {
+            Self::Symlink(text) => dir.read_link(name).is_ok_and(|found| found == *text),
+            Self::Inode(identity) => dir.stat_entry(name).is_ok_and(|stat| stat.identity() == *identity),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Putting one thing in place of another, and undoing it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use linksnap_inode::DirFd;
+use linksnap_toolbox::journal::{Change, Journal, Text, UndoError, retarget};
+use linksnap_toolbox::swap::{self, Expected, SwapError};
+use tempfile::TempDir;
+
+fn text(dir: &TempDir, name: &str) -> String {
+    fs::read_link(dir.path().join(name)).unwrap().to_str().unwrap().to_owned()
+}
+
+fn names(dir: &TempDir) -> usize {
+    fs::read_dir(dir.path()).unwrap().count()
+}
+
+fn link(text: &str) -> Expected {
+    Expected::Symlink(text.into())
+}
+
+#[test]
+fn a_link_is_replaced_if_it_is_what_was_expected() {
+    let dir = TempDir::new().unwrap();
+    symlink("old", dir.path().join("link")).unwrap();
+    let fd = DirFd::open_root(dir.path()).unwrap();
+
+    let refused = retarget(&fd, b"link", &link("other"), b"new");
+    assert!(matches!(refused, Err(SwapError::Changed)));
+    assert_eq!((text(&dir, "link").as_str(), names(&dir)), ("old", 1));
+
+    retarget(&fd, b"link", &link("old"), b"new").unwrap();
+    assert_eq!((text(&dir, "link").as_str(), names(&dir)), ("new", 1));
+}
+
+#[test]
+fn what_is_put_in_place_meanwhile_is_put_back() {
+    let dir = TempDir::new().unwrap();
+    symlink("old", dir.path().join("link")).unwrap();
+    let fd = DirFd::open_root(dir.path()).unwrap();
+
+    let refused = swap::replace(&fd, b"link", &link("old"), |fd, new| {
+        // Between the look and the exchange.
+        fs::remove_file(dir.path().join("link")).unwrap();
+        fs::write(dir.path().join("link"), "a file of somebody else's").unwrap();
+        fd.make_symlink(new, b"new")
+    });
+
+    assert!(matches!(refused, Err(SwapError::Changed)));
+    assert_eq!(fs::read_to_string(dir.path().join("link")).unwrap(), "a file of somebody else's");
+    assert_eq!(names(&dir), 1);
+}
+
+#[test]
+fn changes_are_undone_and_only_once() {
+    let dir = TempDir::new().unwrap();
+    symlink("old", dir.path().join("link")).unwrap();
+    symlink("nowhere", dir.path().join("gone")).unwrap();
+    let fd = DirFd::open_root(dir.path()).unwrap();
+    let path = |name: &str| Text::of(dir.path().join(name).to_str().unwrap().as_bytes());
+    let file = dir.path().join("undo");
+    let mut journal = Journal::create(&file).unwrap();
+    journal
+        .record(&Change::Retarget {
+            path: path("link"),
+            before: Text::of(b"old"),
+            after: Text::of(b"\xffnew"),
+        })
+        .unwrap();
+    retarget(&fd, b"link", &link("old"), b"\xffnew").unwrap();
+    journal.record(&Change::Remove { path: path("gone"), before: Text::of(b"nowhere") }).unwrap();
+    swap::remove(&fd, b"gone", &link("nowhere")).unwrap();
+
+    let changes = Change::parse_all(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(changes.len(), 2);
+    for change in &changes {
+        change.undo().unwrap();
+        assert!(matches!(change.undo(), Err(UndoError::Nothing)));
+    }
+    assert_eq!((text(&dir, "link"), text(&dir, "gone")), ("old".to_owned(), "nowhere".to_owned()));
+
+    fs::remove_file(dir.path().join("link")).unwrap();
+    symlink("third", dir.path().join("link")).unwrap();
+    assert!(matches!(changes[0].undo(), Err(UndoError::Changed)));
+    assert_eq!(text(&dir, "link"), "third");
+}
