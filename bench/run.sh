@@ -20,8 +20,8 @@ Usage: bench/run.sh [--files N] [--directories N] [--rounds N] [--size SIZE] [--
                       e  delete a tree of links: unlink-loop, rm -rf
                       f  steady state (keep the last 5), no change: linksnap backup, rsync --link-dest and rm -rf,
                          rsync into the renamed oldest tree, stat-walk
-                      g  the same with 1 % of the files changed before each round; copy-loop: the bare stats, copies
-                         and sync of that
+                      g  the same with 1 % of the files changed before each round; copy-loop: the bare stats, copies,
+                         links and sync of that
                       h  the same without a change and with cold caches: time, and read requests of the device
                       i  delete one snapshot for good: linksnap delete, rm -rf, unlink-loop
   --table FILE      keep every single figure in FILE
@@ -318,7 +318,9 @@ steady_round() {
     $before
     timed "stat-walk of the source" "$bin/stat-walk" "$SRC"
     if [[ -n ${STAMP:-} ]]; then
-        timed "copy-loop of what changed" "$bin/copy-loop" "$SRC" "$fs/floor" "$STAMP"
+        mv "$fs/floor/$oldest" "$fs/floor/$next"
+        timed "copy-loop of what changed" "$bin/copy-loop" "$SRC" "$fs/floor/$next" "$STAMP.$next" \
+            --basis "$fs/floor/$newest" --since "$STAMP.$((next - 4))"
     fi
     newest=$next
     # Two snapshots of one second would be told apart, but not by name.
@@ -334,14 +336,20 @@ steady() {
 }
 
 steady_changed() {
-    title "g. steady state, 1 % of $files files changed, warm"
+    title "g. 1 % of $files files changed, warm: the five rounds after which all five snapshots differ"
     local round newest
     steady_start
     find "$SRC" -type f | sort >"$work/files"
-    cp -al "$fs/link/1" "$fs/floor"
+    mkdir "$fs/floor"
     local -x STAMP=$work/stamp
-    for ((round = 1; round <= rounds; round++)); do
-        touch "$STAMP"
+    for round in 1 2 3 4 5; do
+        cp -al "$fs/link/$round" "$fs/floor/$round"
+        touch "$STAMP.$round"
+    done
+    for ((round = 1; round <= 5 + rounds; round++)); do
+        if ((round == 6)); then title "g. steady state, 1 % of $files files changed, warm"; fi
+        # No file may be older than the stamp by the clock of the filesystem and younger by that of `touch`.
+        touch "$STAMP.$((newest + 1))"
         sleep 0.1
         # Other files each time, of the same size as before.
         awk -v "n=$round" 'NR % 100 == n % 100' "$work/files" | while read -r file; do

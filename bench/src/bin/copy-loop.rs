@@ -1,11 +1,13 @@
-//! The bare work under every run in which some files have changed: all entries of FROM are statted, and the files that
-//! are newer than a stamp take the place of those in TO.
+//! The bare work under every run in which some files have changed: all entries of FROM are statted, the files that are
+//! newer than a stamp take the place of those in TO, and those that changed since TO was made are linked from BASIS.
 //!
-//! One `statx` an entry; for a newer file one `unlinkat`, an exclusive new file, its bytes, mode and time; `syncfs` at the
-//! end. Nothing is compared or checked, no name is linked that another tree of a history would have otherwise, and
-//! nothing is remembered. No program that copies what has changed into a tree that is there can take less time than this.
+//! One `statx` an entry; for a newer file one `unlinkat`, an exclusive new file, its bytes, mode and time; for one that
+//! changed since TO `unlinkat` and `linkat`; `syncfs` at the end. Nothing is compared or checked, and nothing is
+//! remembered: which files those are is told by two stamps. No program that makes the next snapshot out of an older one
+//! can take less time than this.
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
+use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -19,8 +21,8 @@ use linksnap_bench::queue::{Queue, drain};
 use linksnap_bench::rate::Rate;
 use rustix::fd::OwnedFd;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, Timespec, Timestamps, fchmod, futimens, openat,
-    statx, syncfs, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, Timespec, Timestamps, fchmod, futimens, linkat,
+    openat, statx, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -33,6 +35,12 @@ struct Arguments {
     to: PathBuf,
     /// A file: what was modified after it is copied
     stamp: PathBuf,
+    /// The tree that TO becomes the successor of
+    #[arg(long, requires = "since")]
+    basis: Option<PathBuf>,
+    /// A file: what was modified after it, but not after STAMP, is linked from BASIS
+    #[arg(long, requires = "basis")]
+    since: Option<PathBuf>,
     /// Directories at work at a time
     #[arg(long, default_value = "2")]
     threads: NonZeroUsize,
@@ -44,23 +52,39 @@ struct Worker {
     entries: u64,
     directories: u64,
     copied: u64,
+    linked: u64,
 }
+
+type Time = (i64, u32);
 
 struct Trees {
     from: OwnedFd,
     to: OwnedFd,
-    stamp: (i64, u32),
+    stamp: Time,
+    basis: Option<(OwnedFd, Time)>,
+}
+
+/// One directory in each of the trees; the later two are opened when they are first needed.
+struct Place<'a> {
+    trees: &'a Trees,
+    path: &'a Path,
+    from: OwnedFd,
+    to: OnceCell<OwnedFd>,
+    basis: OnceCell<OwnedFd>,
 }
 
 fn main() -> Result<(), Fault> {
     let arguments = Arguments::parse();
     let start = Instant::now();
-    let stamp = statx(CWD, &arguments.stamp, AtFlags::empty(), StatxFlags::BASIC_STATS)
-        .map_err(Fault::of("statx", &arguments.stamp))?;
+    let basis = match (&arguments.basis, &arguments.since) {
+        (Some(basis), Some(since)) => Some((open_directory(CWD, basis)?, modified_at(since)?)),
+        _ => None,
+    };
     let trees = Trees {
         from: open_directory(CWD, &arguments.from)?,
         to: open_directory(CWD, &arguments.to)?,
-        stamp: modified(&stamp),
+        stamp: modified_at(&arguments.stamp)?,
+        basis,
     };
     let workers = drain(PathBuf::from("."), arguments.threads, |worker: &mut Worker, path, queue| {
         copy_directory(&trees, worker, &path, queue)
@@ -74,12 +98,22 @@ fn main() -> Result<(), Fault> {
         elapsed: start.elapsed(),
     };
     let copied: u64 = workers.iter().map(|worker| worker.copied).sum();
-    println!("{rate} copied {copied} sync_seconds {:.3}", before_sync.elapsed().as_secs_f64());
+    let linked: u64 = workers.iter().map(|worker| worker.linked).sum();
+    println!(
+        "{rate} copied {copied} linked {linked} sync_seconds {:.3}",
+        before_sync.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
-fn modified(stat: &Statx) -> (i64, u32) {
+fn modified(stat: &Statx) -> Time {
     (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec)
+}
+
+fn modified_at(path: &Path) -> Result<Time, Fault> {
+    let stat =
+        statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS).map_err(Fault::of("statx", path))?;
+    Ok(modified(&stat))
 }
 
 fn copy_directory(
@@ -89,33 +123,70 @@ fn copy_directory(
     queue: &Queue<PathBuf>,
 ) -> Result<(), Fault> {
     let from = open_directory(&trees.from, path)?;
-    let mut to = None;
     worker.directories += 1;
     worker.listing.read(&from, path, Order::Readdir)?;
+    let place = Place { trees, path, from, to: OnceCell::new(), basis: OnceCell::new() };
     for entry in worker.listing.entries() {
         let name = entry.name;
-        let stat = statx(&from, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)
+        let stat = statx(&place.from, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)
             .map_err(Fault::of_entry("statx", path, name))?;
         worker.entries += 1;
         if entry.kind == FileType::Directory {
             queue.push(join(path, name));
-        } else if entry.kind == FileType::RegularFile && modified(&stat) > trees.stamp {
-            if to.is_none() {
-                to = Some(open_directory(&trees.to, path)?);
+        } else if entry.kind == FileType::RegularFile {
+            match place.renew(name, &stat).map_err(Fault::of_entry("renew", path, name))? {
+                Renewed::Copied => worker.copied += 1,
+                Renewed::Linked => worker.linked += 1,
+                Renewed::Kept => {}
             }
-            copy_file(&from, to.as_ref(), name, &stat).map_err(Fault::of_entry("copy", path, name))?;
-            worker.copied += 1;
         }
     }
     Ok(())
 }
 
-fn copy_file(from: &OwnedFd, to: Option<&OwnedFd>, name: &CStr, stat: &Statx) -> Result<(), Errno> {
-    let Some(to) = to else { return Ok(()) };
-    match unlinkat(to, name, AtFlags::empty()) {
-        Err(error) if error != Errno::NOENT => return Err(error),
-        _ => {}
+enum Renewed {
+    Copied,
+    Linked,
+    Kept,
+}
+
+impl Place<'_> {
+    fn renew(&self, name: &CStr, stat: &Statx) -> Result<Renewed, Errno> {
+        if modified(stat) > self.trees.stamp {
+            copy_file(&self.from, self.within(&self.to, &self.trees.to)?, name, stat)?;
+            return Ok(Renewed::Copied);
+        }
+        match &self.trees.basis {
+            Some((basis, since)) if modified(stat) > *since => {
+                let to = self.within(&self.to, &self.trees.to)?;
+                remove(to, name)?;
+                linkat(self.within(&self.basis, basis)?, name, to, name, AtFlags::empty())?;
+                Ok(Renewed::Linked)
+            }
+            _ => Ok(Renewed::Kept),
+        }
     }
+
+    /// This place in the tree whose root is `root`.
+    fn within<'a>(&self, cell: &'a OnceCell<OwnedFd>, root: &OwnedFd) -> Result<&'a OwnedFd, Errno> {
+        if let Some(directory) = cell.get() {
+            return Ok(directory);
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = openat(root, self.path, flags, Mode::empty())?;
+        Ok(cell.get_or_init(|| directory))
+    }
+}
+
+fn remove(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    match unlinkat(directory, name, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        done => done,
+    }
+}
+
+fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &CStr, stat: &Statx) -> Result<(), Errno> {
+    remove(to, name)?;
     let source = openat(from, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let made = openat(to, name, flags, Mode::RUSR | Mode::WUSR)?;
