@@ -17,6 +17,7 @@ mod json;
 mod locate;
 mod moment;
 mod output;
+mod pace;
 mod patience;
 mod progress;
 mod retention;

@@ -10,6 +10,7 @@ use linksnap_engine::{Monitor, Phase, Problem, ProblemKind, Progress, Wish};
 use serde::Serialize;
 
 use crate::output::{Output, Verbosity};
+use crate::pace::Pace;
 use crate::{escape, signals, size};
 
 /// How often a run records what it has done so far.
@@ -24,6 +25,7 @@ pub struct Watcher<'a> {
     /// Milliseconds since `started` at which the next is due.
     next_sight: AtomicU64,
     next_checkpoint: AtomicU64,
+    pace: Pace,
     now: Mutex<Now>,
 }
 
@@ -65,6 +67,7 @@ impl<'a> Watcher<'a> {
             started,
             next_sight: AtomicU64::new(0),
             next_checkpoint: AtomicU64::new(millis(CHECKPOINT)),
+            pace: Pace::new(),
             now: Mutex::new(Now { phase, counts: FILES, bytes: 0, at: started, rate: 0 }),
             show,
         };
@@ -170,6 +173,7 @@ impl Monitor for Watcher<'_> {
     }
 
     fn reached(&self, phase: Phase) {
+        self.pace.reached(phase);
         let words = words(phase);
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.phase = words;
@@ -178,6 +182,10 @@ impl Monitor for Watcher<'_> {
         if let Show::Bar(bar) = &self.show {
             bar.set_message(words);
         }
+    }
+
+    fn checkpoint_bytes(&self) -> u64 {
+        self.pace.volume()
     }
 
     fn wish(&self) -> Wish {

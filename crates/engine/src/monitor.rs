@@ -17,6 +17,13 @@ pub trait Monitor: Sync {
     /// state between two steps of the commit protocol.
     fn reached(&self, _phase: Phase) {}
 
+    /// After so many bytes copied a checkpoint is due, whatever the clock says: the disk is at work while the rest is
+    /// being copied, the last sync is short, and so is the one that an interruption waits for. A watcher can measure how
+    /// long that is, from [`Phase::CheckpointSync`] to [`Phase::CheckpointCommit`].
+    fn checkpoint_bytes(&self) -> u64 {
+        64 << 20
+    }
+
     /// What the watcher wants. Asked between two files, so that a checkpoint can be due after a time that
     /// only the watcher measures, and a signal can end the run in order.
     fn wish(&self) -> Wish {

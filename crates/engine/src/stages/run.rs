@@ -26,10 +26,6 @@ use crate::stages::validate::Depth;
 /// Changes are handed to the writer at the latest when there are so many.
 const MOST_CHANGES: usize = 1000;
 
-/// After so many bytes copied a checkpoint is due, whatever the clock says: the disk is at work while the
-/// rest is being copied, and the last sync is short.
-const CHECKPOINT_BYTES: u64 = 256 << 20;
-
 /// What is said of a file whose time the filesystem does not know.
 pub const TIME_NOT_KEPT: &str =
     "its modification time lies outside of what the filesystem can keep; the rest of it is stored";
@@ -333,7 +329,7 @@ impl Run<'_> {
     /// Counts bytes written to staging.
     pub fn has_copied(&self, bytes: u64) {
         let before = self.uncommitted_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes >= CHECKPOINT_BYTES {
+        if before + bytes >= self.monitor.checkpoint_bytes() {
             self.uncommitted_bytes.store(0, Ordering::Relaxed);
             self.checkpoint_due.store(true, Ordering::Relaxed);
         }
