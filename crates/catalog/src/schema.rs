@@ -128,10 +128,13 @@ FROM snapshot WHERE state = 'published' ORDER BY id;
 /// Opens the catalog for writing, made or brought up to date if need be.
 pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, CatalogError> {
     let mut connection = Connection::open(path).doing("open")?;
+    // The log is folded into the catalog when the connection is closed, or after 64 MiB: with SQLite's 4 MiB that would
+    // happen in the commit of almost every run, with two more syncs, and again at the end.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -16384; PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;",
+             PRAGMA cache_size = -16384; PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;
+             PRAGMA wal_autocheckpoint = 16384;",
         )
         .doing("set up")?;
     plan_once(&connection)?;

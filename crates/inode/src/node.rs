@@ -25,8 +25,7 @@ impl DirFd {
     pub fn hold(&self, name: &[u8], kind: Kind) -> Result<Node, Fault> {
         let op = "find what was just made:";
         let fd = self.open_path(name)?;
-        let statx = rustix::fs::statx(&fd, c"", AtFlags::EMPTY_PATH, Stat::MASK).op(op)?;
-        let made = Stat::from_statx(&statx, op)?;
+        let made = stat_of(&fd, op)?;
         if (made.kind, made.links) == (kind, 1) {
             Ok(Node { fd, made })
         } else {
@@ -40,6 +39,11 @@ impl Node {
     #[must_use]
     pub fn made(&self) -> &Stat {
         &self.made
+    }
+
+    /// What it is like now.
+    pub fn stat(&self) -> Result<Stat, Fault> {
+        stat_of(&self.fd, "read the attributes of")
     }
 
     /// Sets owner and group; `None` leaves one as it is.
@@ -64,4 +68,8 @@ impl Node {
         let times = only_mtime(mtime);
         rustix::fs::utimensat(CWD, magic_link(&self.fd), &times, AtFlags::empty()).op("set the time of")
     }
+}
+
+fn stat_of(fd: &OwnedFd, op: &'static str) -> Result<Stat, Fault> {
+    Stat::from_statx(&rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, Stat::MASK).op(op)?, op)
 }

@@ -334,7 +334,7 @@ fn dress_entry(to: &DirFd, name: &[u8], wanted: Stat, xattrs: Xattrs) -> Result<
     }
     let xattr = keep_going(if xattrs.is_empty() { Ok(()) } else { node.set_xattrs(&xattrs) })?;
     node.set_mtime(wanted.mtime).map_err(StoreError::Target)?;
-    let time = lacks_time(&wanted, || to.stat_entry(name)).map_err(StoreError::Target)?;
+    let time = lacks_time(&wanted, || node.stat()).map_err(StoreError::Target)?;
     Ok(without_content(wanted, made.inode, xattrs, Lacks { owner, xattr, time }))
 }
 
