@@ -18,6 +18,8 @@ pub struct Filesystem {
     pub block: u64,
     /// Free bytes for unprivileged users.
     pub free_bytes: u64,
+    /// Free bytes for root, for whom some filesystems reserve a part.
+    pub free_bytes_for_root: u64,
     /// All bytes.
     pub total_bytes: u64,
     /// Free inodes; 0 of 0 where they are made as needed (btrfs).
@@ -99,6 +101,7 @@ impl Filesystem {
             magic: u64::from_ne_bytes(statfs.f_type.to_ne_bytes()) & 0xFFFF_FFFF,
             block: unit,
             free_bytes: statfs.f_bavail.saturating_mul(unit),
+            free_bytes_for_root: statfs.f_bfree.saturating_mul(unit),
             total_bytes: statfs.f_blocks.saturating_mul(unit),
             free_inodes: statfs.f_ffree,
             total_inodes: statfs.f_files,
@@ -119,6 +122,13 @@ impl Filesystem {
     #[must_use]
     pub fn nature(&self) -> Nature {
         self.row().map_or(Nature::Unknown, |(.., nature)| *nature)
+    }
+
+    /// Does a byte of content always take a byte of its room? Some compress, or share what is equal; of others nobody
+    /// knows what they do.
+    #[must_use]
+    pub fn stores_every_byte(&self) -> bool {
+        matches!(self.name().as_str(), "ext4" | "xfs" | "tmpfs")
     }
 
     /// Does renaming become durable only with `syncfs`, not with `fsync` of the directories?

@@ -116,6 +116,7 @@ impl Call<'_> {
             return Err(Failure::new(Exit::Guard, message)
                 .hint("name an empty target, or replace what is there with --overwrite"));
         }
+        engine::refuse_without_room(&self.options, &planned)?;
         Ok(Exit::Done)
     }
 
@@ -135,6 +136,7 @@ impl Call<'_> {
             self.output.report(format!("… and {} more steps (-n shows all)", count(steps - SHOWN)));
         }
         self.report(&planned, true, &watcher);
+        engine::refuse_without_room(&self.options, &planned)?;
         Ok(planned.does_anything())
     }
 

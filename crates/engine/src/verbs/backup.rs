@@ -45,7 +45,7 @@ pub use crate::stages::prune::Retention;
 pub use error::BackupError;
 pub use preview::{PlannedStep, preview};
 pub use retention::Pruned;
-pub use room::{Scarce, Shortage};
+pub use room::{Remedy, Scarce, Shortage};
 
 /// Times this much before the start of the scan are old enough to be trusted, in seconds: more than the
 /// coarsest time stamps of filesystems that are read here.

@@ -11,6 +11,7 @@ mod entry;
 mod judge;
 mod owners;
 mod plan;
+mod room;
 mod scene;
 mod station;
 mod wanted;
@@ -22,6 +23,7 @@ use linksnap_inode::path;
 use linksnap_inode::{DirFd, Errno, FsError, Kind, limits};
 
 pub use crate::verbs::restore::owners::{Accounts, Ownership};
+pub use crate::verbs::restore::room::{Needed, NoRoom, refuse_without_room};
 
 use crate::job::{Job, JobError};
 use crate::monitor::{Monitor, Progress};
@@ -136,6 +138,8 @@ pub struct RestoreSummary {
     pub unchanged: u64,
     /// Sum of the sizes of the files that were made.
     pub bytes: u64,
+    /// What that takes of the target's filesystem, as far as the plan knew.
+    pub needed: Needed,
     /// Problems.
     pub problems: Collected,
 }
@@ -202,6 +206,9 @@ pub enum RestoreError {
         /// What is on the way.
         path: PathBuf,
     },
+    /// What is to be restored does not fit.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// An earlier restore did not come to its end.
     #[error("an earlier restore did not end: {}", place.display())]
     Leftover {
@@ -250,6 +257,7 @@ impl RestoreError {
             Self::NotThere { .. } | Self::Fs(_) => Class::Failed,
             Self::InTheWay { .. }
             | Self::InsideRepository { .. }
+            | Self::NoRoom(_)
             | Self::NoDirectory { .. }
             | Self::Leftover { .. } => Class::Guard,
             Self::NoNames { .. } => Class::Usage,
@@ -272,6 +280,9 @@ impl RestoreError {
                     .to_owned()
             }
             Self::InsideRepository { .. } => "restore to another place".to_owned(),
+            Self::NoRoom(_) => "nothing was written: name the paths that are needed most, or another target; what is replaced \
+                                makes no room, because it is kept until all is done"
+                .to_owned(),
             Self::NoDirectory { .. } => {
                 "links are never followed: restore to another place, or remove what is there".to_owned()
             }
@@ -317,8 +328,13 @@ pub fn restore(
     monitor: &dyn Monitor,
 ) -> Result<RestoreSummary, RestoreError> {
     let planned = plan(job, snapshot, options, Closeness::Names, &mut |_| {}, monitor)?;
-    if planned.replaced > 0 && options.existing == Existing::Refuse {
-        return Err(first_in_the_way(job, snapshot, options, planned.replaced, monitor));
+    match options.existing {
+        Existing::Refuse if planned.replaced > 0 => {
+            return Err(first_in_the_way(job, snapshot, options, planned.replaced, monitor));
+        }
+        Existing::Refuse => refuse_without_room(options, &planned)?,
+        // Seen from the names alone, all that is there would be replaced.
+        Existing::Overwrite => {}
     }
     carry_out(job, snapshot, options, monitor)
 }

@@ -7,7 +7,8 @@ use linksnap_catalog::Freed;
 use linksnap_engine::Silent;
 use linksnap_engine::report::Class;
 use linksnap_engine::stages::retire::Fate;
-use linksnap_engine::verbs::backup::{BackupError, Scarce, Shortage, Upheaval};
+use linksnap_engine::verbs::backup::{BackupError, Remedy, Scarce, Shortage, Upheaval};
+use linksnap_engine::verbs::restore::{Existing, Extra, RestoreOptions};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::tree::TreeBuilder;
 use linksnap_testkit::{or_skip, skip_unless};
@@ -53,10 +54,10 @@ fn a_disk_without_inodes_is_named_and_the_next_run_goes_on() {
     directories(&kitchen.source, 100, 20, 20);
     let error = kitchen.try_backup(&Silent).expect_err("no inodes");
     assert_eq!(error.class(), Class::Failed);
-    let Shortage { scarce, if_pruned } = shortage(&error);
+    let Shortage { scarce, remedy } = shortage(&error);
     assert!(matches!(scarce, Scarce::Inodes { free: ..16, total: 256 }), "{scarce:?}");
     // Its only snapshot is kept by the rules: pruning would be of no use.
-    assert_eq!(*if_pruned, Some(Freed::default()));
+    assert_eq!(*remedy, Remedy::Delete);
     let chain = whole_chain(&error);
     assert!(
         chain.contains("too few inodes: ")
@@ -93,9 +94,9 @@ fn what_pruning_would_free_is_said() {
     kitchen.keep_last(2);
     drop(TreeBuilder::new(&kitchen.source).file("more", vec![9; 16 << 20]));
     let error = kitchen.try_backup(&Silent).expect_err("a full disk");
-    let Shortage { scarce, if_pruned } = shortage(&error);
+    let Shortage { scarce, remedy } = shortage(&error);
     assert!(matches!(scarce, Scarce::Bytes { .. }), "{scarce:?}");
-    assert_eq!(if_pruned.map(|freed| freed.bytes), Some(4 << 20));
+    assert!(matches!(remedy, Remedy::Prune(Freed { bytes: 4_194_304, .. })), "{remedy:?}");
     let hint = error.hint().expect("a hint");
     assert!(hint.contains("`linksnap prune job` would free 4.0 MiB and"), "{hint}");
     drop(kitchen.delete(&["oldest", "latest~1"]));
@@ -115,9 +116,8 @@ fn a_snapshot_whose_directories_cannot_fit_is_refused_before_anything_is_made() 
     kitchen.age();
     let error = kitchen.try_backup(&Silent).expect_err("refused");
     assert_eq!(error.class(), Class::Guard);
-    let BackupError::NoInodes { needed, scarce: Scarce::Inodes { free, total: 512 }, .. } = &error else {
-        panic!("{error:?}");
-    };
+    let BackupError::NoInodes { needed, shortage, .. } = &error else { panic!("{error:?}") };
+    let Scarce::Inodes { free, total: 512 } = &shortage.scarce else { panic!("{shortage:?}") };
     assert_eq!(*needed, summary.counts.directories);
     assert!(free < needed, "{error}");
     assert!(error.to_string().contains(&format!("{needed} directories")), "{error}");
@@ -165,4 +165,60 @@ fn a_quota_that_is_used_up_is_named_and_the_next_run_goes_on() {
     assert!(btrfs(&["qgroup", "limit", "128M"]));
     let summary = kitchen.backup();
     ledger.check_success(&kitchen, &summary);
+}
+
+#[test]
+fn a_first_snapshot_that_does_not_fit_is_not_told_to_delete_others() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 32, &[]));
+    let sources = tempfile::tempdir().expect("a directory");
+    let mut kitchen = kitchen(&disk, &sources);
+    kitchen.keep_last(1);
+    drop(TreeBuilder::new(&kitchen.source).file("large", vec![1; 40 << 20]));
+    let error = kitchen.try_backup(&Silent).expect_err("a full disk");
+    assert_eq!(shortage(&error).remedy, Remedy::Elsewhere);
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("leave out") && !hint.contains("prune"), "{hint}");
+}
+
+/// The latest snapshot does not fit on a small disk: nothing is written, and the numbers are told.
+fn refused(kitchen: &Kitchen, disk: &LoopFs, said: &str) {
+    let target = disk.path().join("restored");
+    let options = RestoreOptions {
+        target: target.clone(),
+        existing: Existing::Refuse,
+        ..kitchen.in_place(Extra::Stay)
+    };
+    let error = kitchen.try_restore("latest", &options, &Silent).expect_err("no room");
+    assert_eq!(error.class(), Class::Guard);
+    assert!(error.to_string().contains(said), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("nothing was written")));
+    assert!(!target.exists());
+}
+
+#[test]
+fn a_restore_that_cannot_fit_is_refused_before_anything_is_written() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 32, &["-N", "256"]));
+    let mut kitchen = Kitchen::new();
+    let half = 20 << 20;
+    drop(TreeBuilder::new(&kitchen.source).file("one", vec![1; half]).file("two", vec![2; half]));
+    kitchen.backup();
+    refused(&kitchen, &disk, "40.0 MiB are needed");
+
+    drop(TreeBuilder::new(&kitchen.source).delete("two"));
+    directories(&kitchen.source, 0, 10, 30);
+    kitchen.backup();
+    refused(&kitchen, &disk, "inodes are needed");
+}
+
+#[test]
+fn holes_and_further_names_need_no_room() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 32, &[]));
+    let mut kitchen = Kitchen::new();
+    let mut tree = TreeBuilder::new(&kitchen.source).sparse("sparse", 1 << 40).file("one", vec![1; 20 << 20]);
+    for number in 0..300 {
+        tree = tree.hard_link("one", number.to_string());
+    }
+    kitchen.backup();
+    let summary = kitchen.restore("latest", &disk.path().join("restored"));
+    assert_eq!((summary.files, summary.problems.problems), (302, 0));
 }

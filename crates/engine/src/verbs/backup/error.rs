@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use linksnap_catalog::Freed;
 use linksnap_inode::{Errno, FsError};
 
-use super::{Scarce, Shortage};
+use super::Shortage;
 use crate::exclude::RuleError;
 use crate::job::{JobError, JobName, REINDEX_HINT};
 use crate::report::Class;
@@ -44,7 +43,8 @@ pub enum BackupError {
     },
     /// There is no room for what every snapshot needs.
     #[error(
-        "the job {job} was not backed up: {needed} directories like those of {basis} need as many inodes. {scarce}"
+        "the job {job} was not backed up: {needed} directories like those of {basis} need as many inodes. {}",
+        shortage.scarce
     )]
     NoInodes {
         /// The job.
@@ -53,10 +53,8 @@ pub enum BackupError {
         basis: String,
         /// How many inodes its directories have.
         needed: u64,
-        /// How many there are.
-        scarce: Scarce,
-        /// What the job's own rules would free.
-        if_pruned: Option<Freed>,
+        /// How many there are, and what would make more.
+        shortage: Shortage,
     },
     /// There was no room.
     #[error("the job {job} was not backed up: {}", shortage.scarce)]
@@ -110,8 +108,7 @@ impl BackupError {
                     .to_owned(),
             ),
             Self::NoRoom { job, shortage, .. } => Some(shortage.hint(job.as_str())),
-            Self::NoInodes { job, scarce, if_pruned, .. } => {
-                let shortage = Shortage { scarce: *scarce, if_pruned: *if_pruned };
+            Self::NoInodes { job, shortage, .. } => {
                 let hint = shortage.hint(job.as_str());
                 Some(format!("{hint}. If the source has far fewer directories by now: --accept-change"))
             }

@@ -19,8 +19,19 @@ use crate::stages::run::RunError;
 pub struct Shortage {
     /// Of what there was too little.
     pub scarce: Scarce,
-    /// What the job's own rules would free if they were followed now; `None` if it has none, or nobody can tell.
-    pub if_pruned: Option<Freed>,
+    /// What would make some.
+    pub remedy: Remedy,
+}
+
+/// What would make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// The job's own rules would free this if they were followed now.
+    Prune(Freed),
+    /// Deleting snapshots; the job has no rules, they would free nothing, or nobody can tell.
+    Delete,
+    /// Nothing in this job, which has no snapshot yet.
+    Elsewhere,
 }
 
 /// Of what there is too little.
@@ -66,14 +77,18 @@ impl Shortage {
     /// What to do about it.
     #[must_use]
     pub fn hint(&self, job: &str) -> String {
-        let frees = |freed: &Freed| freed.bytes > 0 || freed.inodes > 0;
-        let what = match self.if_pruned.filter(frees) {
-            Some(Freed { bytes, inodes }) => format!(
+        let what = match self.remedy {
+            Remedy::Prune(Freed { bytes, inodes }) => format!(
                 "`linksnap prune {job}` would free {} and {inodes} inodes by the job's rules (`linksnap du --if-pruned` \
                  tells it for others)",
                 Bytes(bytes),
             ),
-            None => "`linksnap du` says what deleting each snapshot would free, `linksnap du --if-pruned` with rules \
+            Remedy::Elsewhere => {
+                return "the job has no snapshot yet that could be deleted (`linksnap du` tells of other jobs, `df -h` and \
+                        `df -i` of the disk): leave out what is not needed (`exclude`), or use a larger disk. Nothing was published, and the next run goes on from here"
+                    .to_owned();
+            }
+            Remedy::Delete => "`linksnap du` says what deleting each snapshot would free, `linksnap du --if-pruned` with rules \
                      what those would; `df -h` and `df -i` show bytes and inodes"
                 .to_owned(),
         };
@@ -102,8 +117,10 @@ impl Recipe<'_> {
             job: self.job.name().clone(),
             basis: basis.name.clone(),
             needed,
-            scarce: Scarce::Inodes { free: free_inodes, total: total_inodes },
-            if_pruned: self.if_pruned(),
+            shortage: Shortage {
+                scarce: Scarce::Inodes { free: free_inodes, total: total_inodes },
+                remedy: self.remedy(),
+            },
         })
     }
 
@@ -120,7 +137,7 @@ impl Recipe<'_> {
     pub(super) fn explain(&self, error: BackupError) -> BackupError {
         let job = self.job.name().clone();
         let Some(scarce) = scarce(self.job, &error) else { return error };
-        let shortage = Shortage { scarce, if_pruned: self.if_pruned() };
+        let shortage = Shortage { scarce, remedy: self.remedy() };
         match error {
             BackupError::Run { source, .. } => {
                 BackupError::NoRoom { job, shortage, source: Box::new(source) }
@@ -132,9 +149,15 @@ impl Recipe<'_> {
         }
     }
 
-    fn if_pruned(&self) -> Option<Freed> {
-        let retention = self.options.retention.as_ref()?;
-        if_pruned(self.job, retention, self.options.now)
+    fn remedy(&self) -> Remedy {
+        let published = Reader::open(&self.job.catalog_path()).and_then(|reader| reader.published());
+        let Ok(published) = published else { return Remedy::Delete };
+        if published.is_empty() {
+            return Remedy::Elsewhere;
+        }
+        let retention = self.options.retention.as_ref();
+        let freed = retention.and_then(|rules| if_pruned(self.job, &published, rules, self.options.now));
+        freed.filter(|freed| freed.bytes > 0 || freed.inodes > 0).map_or(Remedy::Delete, Remedy::Prune)
     }
 
     /// How many more snapshots fit, by what this one has added.
@@ -144,9 +167,8 @@ impl Recipe<'_> {
     }
 }
 
-fn if_pruned(job: &Job, retention: &Retention, now: i64) -> Option<Freed> {
-    let published = Reader::open(&job.catalog_path()).ok()?.published().ok()?;
-    let doomed = prune::decide(job, &published, retention, now).ok()?.retained.dropped_ids();
+fn if_pruned(job: &Job, published: &[Snapshot], retention: &Retention, now: i64) -> Option<Freed> {
+    let doomed = prune::decide(job, published, retention, now).ok()?.retained.dropped_ids();
     let held = prune::read_accounts(job).ok()?.freed_by(&doomed);
     Some(Freed { bytes: held.bytes, inodes: held.inodes })
 }

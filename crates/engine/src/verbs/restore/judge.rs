@@ -130,7 +130,7 @@ fn key(version: &Version) -> SourceInode {
 
 impl Bonds {
     /// May this version have other names in the snapshot?
-    fn has_others(version: &Version) -> bool {
+    pub fn has_others(version: &Version) -> bool {
         version.seen.links > 1 && version.stored_inode != 0
     }
 

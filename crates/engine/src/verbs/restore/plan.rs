@@ -1,5 +1,7 @@
 //! The plan of a restore: what would be made, changed and removed, and what is in the way. Writes nothing.
 
+use std::collections::HashSet;
+
 use linksnap_catalog::{DirId, Holding, Reader, Row, Rows, Version};
 use linksnap_inode::content::Buffer;
 use linksnap_inode::path;
@@ -43,8 +45,13 @@ type Tell<'t> = &'t mut dyn FnMut(&RestoreStep);
 impl Plan<'_> {
     pub fn tell(&self, step: Tell<'_>) -> Result<RestoreSummary, RestoreError> {
         let scene = self.scene;
-        let mut teller =
-            Teller { plan: self, step, summary: RestoreSummary::default(), bonds: Bonds::default() };
+        let mut teller = Teller {
+            plan: self,
+            step,
+            summary: RestoreSummary::default(),
+            bonds: Bonds::default(),
+            made: HashSet::new(),
+        };
         let mut buffer = Buffer::default();
         let mut waiting = vec![Task {
             path: Vec::new(),
@@ -88,6 +95,8 @@ struct Teller<'p, 't> {
     step: Tell<'t>,
     summary: RestoreSummary,
     bonds: Bonds,
+    /// Inodes of the snapshot that are made anew and may have further names.
+    made: HashSet<u64>,
 }
 
 impl Teller<'_, '_> {
@@ -201,6 +210,9 @@ impl Teller<'_, '_> {
     fn add(&mut self, path: &[u8], version: &Version, deed: Deed) {
         self.summary.count(version, deed);
         let is_made = matches!(deed, Deed::Create | Deed::Replace);
+        if is_made && (!Bonds::has_others(version) || self.made.insert(version.stored_inode)) {
+            self.summary.needed.add(version);
+        }
         let bytes = if is_made && version.kind == Kind::File { version.size } else { 0 };
         (self.step)(&RestoreStep { path: self.plan.scene.path_of(path), deed, bytes });
     }
