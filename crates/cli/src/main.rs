@@ -9,6 +9,7 @@ mod args;
 mod chart;
 mod clock;
 mod config;
+mod display;
 mod environment;
 mod escape;
 mod exit;
@@ -31,6 +32,8 @@ mod tag;
 mod target;
 mod thoroughness;
 mod verbs;
+#[expect(dead_code, reason = "for the tools that walk, of which there is none yet")]
+mod walking;
 mod zone;
 
 use std::process::ExitCode;

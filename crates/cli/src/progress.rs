@@ -1,14 +1,13 @@
 //! Watches a verb at work: shows how far it is, says its problems, passes on signals, and says when a checkpoint is due.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use linksnap_engine::{Monitor, Phase, Problem, ProblemKind, Progress, Wish};
 use serde::Serialize;
 
+use crate::display::{Display, Due, Form};
 use crate::output::{Output, Verbosity};
 use crate::pace::Pace;
 use crate::{escape, signals, size};
@@ -20,24 +19,10 @@ const CHECKPOINT: Duration = Duration::from_secs(60);
 pub struct Watcher<'a> {
     output: &'a Output,
     job: String,
-    started: Instant,
-    show: Show,
-    /// Milliseconds since `started` at which the next is due.
-    next_sight: AtomicU64,
-    next_checkpoint: AtomicU64,
+    display: Display,
+    checkpoint: Due,
     pace: Pace,
     now: Mutex<Now>,
-}
-
-/// How progress is shown.
-enum Show {
-    /// A line on the terminal that is drawn again and again.
-    Bar(ProgressBar),
-    /// A line now and then.
-    Lines,
-    /// JSON lines on standard output.
-    Json,
-    Nothing,
 }
 
 /// What was seen last.
@@ -55,63 +40,29 @@ impl<'a> Watcher<'a> {
     /// Watches a verb on `job`, which begins with the phase `phase`.
     pub fn new(output: &'a Output, job: &str, phase: &'static str) -> Self {
         let started = Instant::now();
-        let show = match () {
-            () if !output.shows_progress() => Show::Nothing,
-            () if output.is_json() => Show::Json,
-            () if output.is_terminal() => Show::Bar(bar()),
-            () => Show::Lines,
-        };
-        let watcher = Self {
+        Self {
             output,
             job: job.to_owned(),
-            started,
-            next_sight: AtomicU64::new(0),
-            next_checkpoint: AtomicU64::new(millis(CHECKPOINT)),
+            display: Display::new(output, started, Form::Lines),
+            checkpoint: Due::first_after(CHECKPOINT),
             pace: Pace::new(),
             now: Mutex::new(Now { phase, counts: FILES, bytes: 0, at: started, rate: 0 }),
-            show,
-        };
-        // The first line after the first interval: short runs say nothing on the way.
-        watcher.next_sight.store(millis(watcher.interval()), Ordering::Relaxed);
-        watcher
+        }
     }
 
     /// How long it has been watching.
     pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.display.elapsed()
     }
 
     /// Prints, with the progress line out of the way.
     pub fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
-        match &self.show {
-            Show::Bar(bar) => bar.suspend(print),
-            Show::Lines | Show::Json | Show::Nothing => print(),
-        }
+        self.display.aside(print)
     }
 
     /// Takes the progress line away; called before the summary.
     pub fn end(&self) {
-        if let Show::Bar(bar) = &self.show {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn interval(&self) -> Duration {
-        match self.show {
-            Show::Bar(_) => Duration::from_millis(100),
-            Show::Json => Duration::from_secs(1),
-            Show::Lines | Show::Nothing => Duration::from_secs(30),
-        }
-    }
-
-    /// Is what `next` stands for due? Then it is again after `interval`, and only one thread is told so.
-    fn is_due(&self, next: &AtomicU64, interval: Duration) -> bool {
-        let elapsed = millis(self.started.elapsed());
-        let due = next.load(Ordering::Relaxed);
-        elapsed >= due
-            && next
-                .compare_exchange(due, elapsed + millis(interval), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+        self.display.end();
     }
 
     fn show(&self, progress: &Progress) {
@@ -119,25 +70,18 @@ impl<'a> Watcher<'a> {
         let (phase, counts, rate) = self.look(progress.bytes());
         let (files, bytes) = (progress.files(), progress.bytes());
         let sight = Sight { phase, counts, files, bytes, rate, directory: &directory };
-        match &self.show {
-            Show::Bar(bar) => bar.set_message(sight.line()),
-            Show::Lines => {
-                let elapsed = size::duration(self.started.elapsed());
-                self.output.remark(&format!("job {}, {elapsed}: {}", self.job, sight.line()));
-            }
-            Show::Json => self.output.json(&ProgressLine {
-                r#type: "progress",
-                job: &self.job,
-                phase,
-                files: progress.files(),
-                directories: progress.directories(),
-                bytes: progress.bytes(),
-                bytes_per_second: rate,
-                directory: String::from_utf8_lossy(&directory),
-                elapsed_seconds: self.started.elapsed().as_secs_f64(),
-            }),
-            Show::Nothing => {}
-        }
+        let line = || ProgressLine {
+            r#type: "progress",
+            job: &self.job,
+            phase,
+            files: progress.files(),
+            directories: progress.directories(),
+            bytes: progress.bytes(),
+            bytes_per_second: rate,
+            directory: String::from_utf8_lossy(&directory),
+            elapsed_seconds: self.display.elapsed().as_secs_f64(),
+        };
+        self.display.show(self.output, &format!("job {}, ", self.job), || sight.line(), line);
     }
 
     /// The phase, what it counts, and the rate, smoothed over the last seconds.
@@ -157,7 +101,7 @@ impl<'a> Watcher<'a> {
 
 impl Monitor for Watcher<'_> {
     fn progress(&self, progress: &Progress) {
-        if !matches!(self.show, Show::Nothing) && self.is_due(&self.next_sight, self.interval()) {
+        if self.display.is_due() {
             self.show(progress);
         }
     }
@@ -179,9 +123,7 @@ impl Monitor for Watcher<'_> {
         now.phase = words;
         now.counts = if phase == Phase::EmptyTrash { NAMES } else { FILES };
         drop(now);
-        if let Show::Bar(bar) = &self.show {
-            bar.set_message(words);
-        }
+        self.display.say(words);
     }
 
     fn checkpoint_bytes(&self) -> u64 {
@@ -191,31 +133,12 @@ impl Monitor for Watcher<'_> {
     fn wish(&self) -> Wish {
         if signals::caught().is_some() {
             Wish::Stop
-        } else if self.is_due(&self.next_checkpoint, CHECKPOINT) {
+        } else if self.checkpoint.is_now(self.display.elapsed(), CHECKPOINT) {
             Wish::Checkpoint
         } else {
             Wish::GoOn
         }
     }
-}
-
-impl Drop for Watcher<'_> {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    // A sync can take minutes without a word: the line shows that the program is alive.
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What is being done, in words.
