@@ -138,6 +138,44 @@ impl DirFd {
         Stat::from_statx(&statx, op)
     }
 
+    /// The path of this directory as the kernel knows it: absolute, and without a symbolic link on the way (`/proc/self/fd`,
+    /// `proc_pid_fd(5)`). `ENOENT` if the directory was removed, `EXDEV` if it is outside the root of this process.
+    pub fn real_path(&self) -> Result<Vec<u8>, Fault> {
+        real_path(&self.fd)
+    }
+
+    /// Where `path`, seen from this directory, leads, symbolic links followed: the real path of what is there, as
+    /// [`real_path`](Self::real_path) tells it. It is not opened for reading.
+    pub fn real_target(&self, path: &[u8]) -> Result<Vec<u8>, Fault> {
+        let fd = rustix::fs::openat(&self.fd, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        real_path(fd.op("follow")?)
+    }
+
+    /// The metadata of what `path` leads to for a process that has this directory as its root (`chroot(2)`): absolute
+    /// symbolic links and `..` stay within it (`openat2(2)`, `RESOLVE_IN_ROOT`).
+    pub fn stat_in_root(&self, path: &[u8]) -> Result<Stat, Fault> {
+        let op = "follow";
+        let fd = self.open_in_root(path, OFlags::PATH).op(op)?;
+        let statx = rustix::fs::statx(&fd, c"", AtFlags::EMPTY_PATH, Stat::MASK).op(op)?;
+        Stat::from_statx(&statx, op)
+    }
+
+    /// Opens the directory at `path` as a process would that has this directory as its root.
+    pub fn open_dir_in_root(&self, path: &[u8]) -> Result<Self, Fault> {
+        let fd = self.open_in_root(path, OFlags::RDONLY | OFlags::DIRECTORY);
+        Ok(Self { fd: fd.op("open directory")? })
+    }
+
+    fn open_in_root(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        loop {
+            match rustix::fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                other => return other,
+            }
+        }
+    }
+
     /// Opens the file `name` for reading, without following a symbolic link and without waiting for a fifo or
     /// device. What was opened is for the caller to look at: another kind may have come in its place.
     pub fn open_file(&self, name: &[u8]) -> Result<RegularFile, Fault> {
@@ -262,6 +300,17 @@ impl DirFd {
 pub(crate) fn only_mtime(mtime: Timestamp) -> Timestamps {
     let omit = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
     Timestamps { last_access: omit, last_modification: mtime.to_timespec() }
+}
+
+fn real_path(fd: impl AsFd) -> Result<Vec<u8>, Fault> {
+    let op = "ask the path of";
+    let statx = rustix::fs::statx(&fd, c"", AtFlags::EMPTY_PATH, Stat::MASK).op(op)?;
+    // The kernel adds " (deleted)" to such a path, which could as well be a name.
+    if statx.stx_nlink == 0 {
+        return Err(Fault::new(op, Errno::NOENT));
+    }
+    let path = rustix::fs::readlink(magic_link(&fd), Vec::with_capacity(256)).op(op)?.into_bytes();
+    if path.starts_with(b"/") { Ok(path) } else { Err(Fault::new(op, Errno::XDEV)) }
 }
 
 /// Cuts a relative path into pieces that the kernel takes.

@@ -16,6 +16,12 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// The number of the user whose rights this process has (`geteuid(2)`).
+#[must_use]
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Lets the calling thread stand back behind all others, at the processor and, since its I/O priority follows its
 /// nice value unless somebody has set it, at the disk (`setpriority(2)`: on Linux a thread's own; `ioprio_set(2)`).
 /// There is no way back for an ordinary user: for threads that end.

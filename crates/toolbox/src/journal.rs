@@ -2,22 +2,27 @@
 //!
 //! ```json
 //! {"did":"retarget","path":"/srv/www/current","before":"releases/1","after":"releases/2"}
-//! {"did":"remove","path":"/srv/www/old","before":"releases/0"}
+//! {"did":"remove","path":"/srv/www/old","before":"releases/0","owner":[33,33]}
 //! ```
 //!
-//! Paths are absolute. A name that is not UTF-8 is `{"hex":"…"}` in place of a string. A line may stand for a change
+//! Paths are absolute, and real: on the way to what was changed no symbolic link is followed when it is undone, so that
+//! nobody can lead that elsewhere. A name that is not UTF-8 is `{"hex":"…"}` in place of a string. A line may stand for a change
 //! that an interruption prevented: undoing looks at what is there.
 //!
 //! **Invariant:** undoing changes only what still is as the change left it; the rest is told and left alone.
 
 use std::path::Path;
 
+use linksnap_inode::limits::effective_user;
 use linksnap_inode::path::as_path;
 use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind, RegularFile};
 use serde::{Deserialize, Serialize};
 
 use crate::Place;
 use crate::swap::{self, Expected, SwapError};
+
+/// The largest journal that is read, in bytes.
+const LARGEST: usize = 1 << 30;
 
 /// One change of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +43,9 @@ pub enum Change {
         path: Text,
         /// What it said.
         before: Text,
+        /// Whose it was: user and group.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<(u32, u32)>,
     },
 }
 
@@ -77,6 +85,39 @@ impl Text {
     }
 }
 
+/// Why a journal is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// It could tell root to make any link anywhere, and others may have written it.
+    #[error("others than this user and root may have written it")]
+    Untrusted,
+    /// A line is no change.
+    #[error("line {0} is no change")]
+    Nonsense(usize),
+}
+
+/// Reads a journal, if it is a file of this user's or of root's that nobody else may write.
+///
+/// # Errors
+/// If it is another's, or makes no sense.
+pub fn read(path: &Path) -> Result<Vec<Change>, ReadError> {
+    let place = Place::find(path)?;
+    let at = |fault: Fault| ReadError::Fs(fault.at(path));
+    let file = place.dir.open_file(&place.name).map_err(at)?;
+    let stat = file.stat().map_err(at)?;
+    if stat.kind != Kind::File {
+        return Err(at(Fault::new("read as a journal", Errno::INVAL)));
+    }
+    let is_own = stat.uid == effective_user() || stat.uid == 0;
+    if !is_own || stat.mode & 0o022 != 0 {
+        return Err(ReadError::Untrusted);
+    }
+    Change::parse_all(&file.read_all(LARGEST).map_err(at)?).map_err(ReadError::Nonsense)
+}
+
 /// A journal that is being written.
 #[derive(Debug)]
 pub struct Journal {
@@ -88,9 +129,15 @@ impl Journal {
     /// Makes the file, which must not be there.
     ///
     /// # Errors
-    /// `EEXIST` if it is; whatever the filesystem says.
+    /// `EEXIST` if it is; `EPERM` if everybody may put another in its place; whatever the filesystem says.
     pub fn create(path: &Path) -> Result<Self, FsError> {
         let place = Place::find(path)?;
+        let around = place.dir.stat().map_err(|fault| fault.at(path))?;
+        if around.mode & 0o1002 == 0o002 {
+            return Err(
+                Fault::new("keep safe from others, who may write in its directory,", Errno::PERM).at(path)
+            );
+        }
         let made = place.dir.create_file(&place.name).and_then(|file| place.dir.sync().map(|()| file));
         Ok(Self { file: made.map_err(|fault| fault.at(path))?, end: 0 })
     }
@@ -100,10 +147,21 @@ impl Journal {
     /// # Errors
     /// If it cannot be written: then the change must not be made.
     pub fn record(&mut self, change: &Change) -> Result<(), Fault> {
-        let mut line = serde_json::to_vec(change).map_err(|_| Fault::new("write", Errno::INVAL))?;
-        line.push(b'\n');
-        self.file.write_at(&line, self.end)?;
-        self.end += line.len() as u64;
+        self.record_all(std::slice::from_ref(change))
+    }
+
+    /// Records several changes that are about to be made, and waits once for the disk.
+    ///
+    /// # Errors
+    /// If they cannot be written: then none of them must be made.
+    pub fn record_all(&mut self, changes: &[Change]) -> Result<(), Fault> {
+        let mut lines = Vec::new();
+        for change in changes {
+            serde_json::to_writer(&mut lines, change).map_err(|_| Fault::new("write", Errno::INVAL))?;
+            lines.push(b'\n');
+        }
+        self.file.write_at(&lines, self.end)?;
+        self.end += lines.len() as u64;
         self.file.sync()
     }
 }
@@ -144,36 +202,72 @@ impl Change {
         }
     }
 
+    /// What the link said before; `None` for what is no link.
+    #[must_use]
+    pub fn text_before(&self) -> Option<&Text> {
+        match self {
+            Self::Retarget { before, .. } | Self::Remove { before, .. } => Some(before),
+        }
+    }
+
+    /// Could it be undone now? Changes nothing.
+    ///
+    /// # Errors
+    /// As [`undo`](Self::undo).
+    pub fn look(&self) -> Result<(), UndoError> {
+        self.find().and_then(|place| self.look_at(&place))
+    }
+
     /// Makes it as it was before.
     ///
     /// # Errors
     /// If something else is there now than the change had left.
     pub fn undo(&self) -> Result<(), UndoError> {
-        let path = self.path().bytes().ok_or(UndoError::Nonsense)?;
-        let place = Place::find(as_path(&path))?;
+        let place = self.find()?;
+        self.look_at(&place)?;
         match self {
             Self::Retarget { before, after, .. } => {
-                let (before, after) = (bytes(before)?, bytes(after)?);
-                let expected = Expected::Symlink(after);
-                if Expected::now(&place.dir, &place.name)
-                    .is_ok_and(|(now, _)| now == Expected::Symlink(before.clone()))
-                {
-                    return Err(UndoError::Nothing);
-                }
-                retarget(&place.dir, &place.name, &expected, &before)
+                let expected = Expected::Symlink(bytes(after)?);
+                retarget(&place.dir, &place.name, &expected, &bytes(before)?)
                     .map_err(|error| place.undo_error(&error))
             }
-            Self::Remove { before, .. } => {
+            Self::Remove { before, owner, .. } => {
                 let before = bytes(before)?;
-                match Expected::now(&place.dir, &place.name) {
-                    Ok((now, _)) if now == Expected::Symlink(before.clone()) => Err(UndoError::Nothing),
-                    Ok(_) => Err(UndoError::Changed),
-                    Err(_) => {
-                        swap::create(&place.dir, &place.name, |dir, name| dir.make_symlink(name, &before))
-                            .map_err(|fault| place.undo_error(&fault.into()))
-                    }
-                }
+                let make = |dir: &DirFd, name: &[u8]| make_link(dir, name, &before, *owner);
+                swap::create(&place.dir, &place.name, make).map_err(|fault| place.undo_error(&fault.into()))
             }
+        }
+    }
+
+    /// The place of what was changed, no symbolic link followed on the way.
+    fn find(&self) -> Result<Place, UndoError> {
+        let path = self.path().bytes().ok_or(UndoError::Nonsense)?;
+        match Place::find_real(as_path(&path)) {
+            // The directory is gone, or is a link by now.
+            Err(error)
+                if [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].into_iter().any(|errno| error.is(errno)) =>
+            {
+                Err(UndoError::Changed)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn look_at(&self, place: &Place) -> Result<(), UndoError> {
+        let now = match Expected::now(&place.dir, &place.name) {
+            Ok((now, _)) => Some(now),
+            Err(fault) if fault.is(Errno::NOENT) => None,
+            Err(fault) => return Err(fault.at(&place.path).into()),
+        };
+        let (before, after) = match self {
+            Self::Retarget { before, after, .. } => (before, Some(after)),
+            Self::Remove { before, .. } => (before, None),
+        };
+        let link = |text: &Text| bytes(text).map(Expected::Symlink);
+        match now {
+            now if now == Some(link(before)?) => Err(UndoError::Nothing),
+            now if now == after.map(link).transpose()? => Ok(()),
+            _ => Err(UndoError::Changed),
         }
     }
 }
@@ -184,15 +278,21 @@ impl Change {
 /// [`SwapError::Changed`] if it is no longer the link that was expected.
 pub fn retarget(dir: &DirFd, name: &[u8], expected: &Expected, text: &[u8]) -> Result<(), SwapError> {
     let old = dir.stat_entry(name)?;
-    swap::replace(dir, name, expected, |dir, new| {
-        dir.make_symlink(new, text)?;
-        let link = dir.hold(new, Kind::Symlink)?;
-        // Only root may give away: another user's link was not his to begin with.
-        match link.set_owner(Some(old.uid), Some(old.gid)) {
-            Err(fault) if !fault.is(Errno::PERM) => Err(fault),
-            _ => Ok(()),
-        }
-    })
+    swap::replace(dir, name, expected, |dir, new| make_link(dir, new, text, Some((old.uid, old.gid))))
+}
+
+fn make_link(dir: &DirFd, name: &[u8], text: &[u8], owner: Option<(u32, u32)>) -> Result<(), Fault> {
+    dir.make_symlink(name, text)?;
+    let Some((uid, gid)) = owner else { return Ok(()) };
+    let link = dir.hold(name, Kind::Symlink)?;
+    if (link.made().uid, link.made().gid) == (uid, gid) {
+        return Ok(());
+    }
+    // Only root may give away: another user's link was not his to begin with.
+    match link.set_owner(Some(uid), Some(gid)) {
+        Err(fault) if !fault.is(Errno::PERM) => Err(fault),
+        _ => Ok(()),
+    }
 }
 
 fn bytes(text: &Text) -> Result<Vec<u8>, UndoError> {

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use linksnap_inode::path::{above, as_path};
-use linksnap_inode::{DirFd, FsError, Stat, dir};
+use linksnap_inode::path::{above, as_path, split};
+use linksnap_inode::{DirFd, Errno, Fault, FsError, Stat, dir};
 
 /// A name in an open directory. The name may be that of nothing.
 ///
@@ -31,6 +31,23 @@ impl Place {
         let parent = above(path);
         let dir = DirFd::open_root(parent).map_err(|fault| fault.at(parent))?;
         Ok(Self { dir, name: dir::path_bytes(Path::new(name)).to_vec(), path: path.to_path_buf() })
+    }
+
+    /// Finds the directory of an absolute path without following any symbolic link: for paths that were real when they were
+    /// written down.
+    ///
+    /// # Errors
+    /// If that directory cannot be opened; `EINVAL` if the path is not absolute or has no name at its end.
+    pub fn find_real(path: &Path) -> Result<Self, FsError> {
+        let bad = || Fault::new("find", Errno::INVAL).at(path);
+        let below = dir::path_bytes(path).strip_prefix(b"/").ok_or_else(bad)?;
+        let (parent, name) = split(below);
+        if matches!(name, b"" | b"." | b"..") {
+            return Err(bad());
+        }
+        let root = DirFd::open_root(Path::new("/")).map_err(|fault| fault.at("/"))?;
+        let dir = root.open_beneath(parent).map_err(|fault| fault.at(above(path)))?;
+        Ok(Self { dir, name: name.to_vec(), path: path.to_path_buf() })
     }
 
     /// What is there; of a symbolic link the link itself.

@@ -3,7 +3,7 @@
 //! **Invariant:** no symbolic link is followed, nothing outside the roots is reached, and no pseudo filesystem (`/proc`,
 //! `/sys` and the like) is entered. What is mounted below a root is entered only if asked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -122,9 +122,18 @@ pub fn walk<V: Send, E: Send>(
 impl Walk<'_> {
     fn open_roots(&mut self) {
         for (number, path) in self.paths.iter().enumerate() {
-            let root = DirFd::open_root(path).and_then(|root| refuse_pseudo(&root).map(|()| root));
-            let root = root.map_err(|fault| self.problem(number, b"", fault)).ok();
-            self.roots.push(root);
+            let opened = match DirFd::open_root(path).and_then(|root| refuse_pseudo(&root).map(|()| root)) {
+                Ok(root) => Some(root),
+                Err(fault) if fault.is(Errno::XDEV) => {
+                    self.keep(kernels_own(path));
+                    None
+                }
+                Err(fault) => {
+                    self.problem(number, b"", fault);
+                    None
+                }
+            };
+            self.roots.push(opened);
         }
     }
 
@@ -177,9 +186,17 @@ impl Walk<'_> {
     }
 
     fn problem(&self, root: usize, path: &[u8], fault: Fault) {
-        let error = fault.at(under(&self.paths[root], path));
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+        self.keep(fault.at(under(&self.paths[root], path)));
     }
+
+    fn keep(&self, problem: FsError) {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+}
+
+fn kernels_own(path: &Path) -> FsError {
+    let source = std::io::Error::other("these are no files but the kernel talking");
+    FsError { op: "walk through", path: path.to_path_buf(), source }
 }
 
 /// A pseudo filesystem counts as a mount that is left out (`EXDEV`).

@@ -58,7 +58,8 @@ fn changes_are_undone_and_only_once() {
     symlink("old", dir.path().join("link")).unwrap();
     symlink("nowhere", dir.path().join("gone")).unwrap();
     let fd = DirFd::open_root(dir.path()).unwrap();
-    let path = |name: &str| Text::of(dir.path().join(name).to_str().unwrap().as_bytes());
+    let real = dir.path().canonicalize().unwrap();
+    let path = |name: &str| Text::of(real.join(name).to_str().unwrap().as_bytes());
     let file = dir.path().join("undo");
     let mut journal = Journal::create(&file).unwrap();
     journal
@@ -69,13 +70,16 @@ fn changes_are_undone_and_only_once() {
         })
         .unwrap();
     retarget(&fd, b"link", &link("old"), b"\xffnew").unwrap();
-    journal.record(&Change::Remove { path: path("gone"), before: Text::of(b"nowhere") }).unwrap();
+    let owner = Some((fd.stat().unwrap().uid, fd.stat().unwrap().gid));
+    journal.record(&Change::Remove { path: path("gone"), before: Text::of(b"nowhere"), owner }).unwrap();
     swap::remove(&fd, b"gone", &link("nowhere")).unwrap();
 
     let changes = Change::parse_all(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(changes.len(), 2);
     for change in &changes {
+        change.look().unwrap();
         change.undo().unwrap();
+        assert!(matches!(change.look(), Err(UndoError::Nothing)));
         assert!(matches!(change.undo(), Err(UndoError::Nothing)));
     }
     assert_eq!((text(&dir, "link"), text(&dir, "gone")), ("old".to_owned(), "nowhere".to_owned()));
@@ -84,4 +88,24 @@ fn changes_are_undone_and_only_once() {
     symlink("third", dir.path().join("link")).unwrap();
     assert!(matches!(changes[0].undo(), Err(UndoError::Changed)));
     assert_eq!(text(&dir, "link"), "third");
+}
+
+#[test]
+fn undoing_follows_no_link_on_the_way() {
+    let dir = TempDir::new().unwrap();
+    let real = dir.path().canonicalize().unwrap();
+    fs::create_dir(real.join("elsewhere")).unwrap();
+    symlink("elsewhere", real.join("was-a-directory")).unwrap();
+    let path = Text::of(real.join("was-a-directory/link").to_str().unwrap().as_bytes());
+    let change = Change::Remove { path, before: Text::of(b"text"), owner: None };
+    assert!(matches!(change.undo(), Err(UndoError::Changed)));
+    assert_eq!(fs::read_dir(real.join("elsewhere")).unwrap().count(), 0);
+}
+
+#[test]
+fn journals_of_before_have_no_owner() {
+    let line = b"{\"did\":\"remove\",\"path\":\"/a\",\"before\":\"b\"}\n{\"did\":\"rem";
+    let wanted = Change::Remove { path: Text::of(b"/a"), before: Text::of(b"b"), owner: None };
+    assert_eq!(Change::parse_all(line), Ok(vec![wanted]));
+    assert_eq!(Change::parse_all(b"{}\n"), Err(1));
 }
