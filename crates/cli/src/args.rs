@@ -1,10 +1,12 @@
 //! The arguments as they are typed. What they mean is decided by the verbs.
 
+mod dangling;
 mod du;
 mod help;
 mod keep;
 mod restore;
 mod retention;
+mod undo;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,10 +15,12 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use linksnap_engine::verbs::backup::Thoroughness;
 
+pub use crate::args::dangling::{DanglingArgs, DeedArgs, RemedyArg};
 pub use crate::args::du::DuArgs;
 pub use crate::args::keep::KeepArgs;
 pub use crate::args::restore::{OwnerArg, RestoreArgs};
 pub use crate::args::retention::{DeleteArgs, PinArgs, PruneArgs, UnpinArgs};
+pub use crate::args::undo::UndoArgs;
 
 use crate::{patience, size, tag, thoroughness};
 
@@ -113,6 +117,12 @@ pub enum Verb {
     /// Make a new catalog from the snapshots, when it is lost or damaged
     #[command(after_help = help::of(help::REINDEX))]
     Reindex(ReindexArgs),
+    /// Find symbolic links that lead nowhere, say why, and repair them
+    #[command(after_help = help::of(help::DANGLING))]
+    Dangling(Box<DanglingArgs>),
+    /// Take back what dangling or links changed
+    #[command(after_help = help::of(help::UNDO))]
+    Undo(UndoArgs),
     /// List the jobs, or check the configuration
     #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),

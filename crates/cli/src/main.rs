@@ -21,6 +21,7 @@ mod output;
 mod pace;
 mod patience;
 mod progress;
+mod relinking;
 mod retention;
 mod sandbox;
 mod several;
@@ -32,7 +33,6 @@ mod tag;
 mod target;
 mod thoroughness;
 mod verbs;
-#[expect(dead_code, reason = "for the tools that walk, of which there is none yet")]
 mod walking;
 mod zone;
 

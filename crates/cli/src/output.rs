@@ -6,6 +6,8 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use linksnap_engine::Problem;
+use linksnap_inode::FsError;
+use linksnap_inode::dir::path_bytes;
 use serde::Serialize;
 
 use crate::args::{Color, Global};
@@ -109,6 +111,13 @@ impl Output {
         sink.write(b"\n");
     }
 
+    /// A name as it is, ended by a NUL: for a program that reads names so (`xargs -0`).
+    pub fn nul_ended(&self, name: &[u8]) {
+        let mut sink = self.sink();
+        sink.write(name);
+        sink.write(b"\0");
+    }
+
     /// A line about what was done: not said to those who want it quiet.
     pub fn report(&self, line: impl AsRef<[u8]>) {
         if self.verbosity > Verbosity::Quiet {
@@ -169,6 +178,20 @@ impl Output {
         let path = escape::for_terminal(&problem.path);
         let message = escape::message(&problem.message);
         say_raw(&format!("{} {path}: {message}", self.styled(word, style)));
+    }
+
+    /// A problem of a tool that has no job, as it comes.
+    pub fn trouble(&self, path: &[u8], message: &str) {
+        if self.is_json() {
+            return self.json(&TroubleLine { r#type: "problem", path: JsonPath::new(path), message });
+        }
+        let (path, message) = (escape::for_terminal(path), escape::message(message));
+        say_raw(&format!("{} {path}: {message}", self.styled("problem:", "\x1b[1;33m")));
+    }
+
+    /// A system call that failed, as a problem.
+    pub fn fault(&self, error: &FsError) {
+        self.trouble(path_bytes(&error.path), &format!("cannot {}: {}", error.op, error.source));
     }
 
     /// Why the command failed.
@@ -285,6 +308,14 @@ impl<'a> FailureLine<'a> {
             code: failure.exit.code(),
         }
     }
+}
+
+#[derive(Serialize)]
+struct TroubleLine<'a> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    message: &'a str,
 }
 
 #[derive(Serialize)]

@@ -26,6 +26,11 @@ pub fn writing<'a, R: Send>(
     engine::confined(&grounds, |confinement| tell(confinement, output), deed)
 }
 
+/// Does what only looks, and writes nowhere.
+pub fn looking<R: Send>(output: &Output, deed: impl FnOnce() -> R + Send) -> R {
+    writing(std::iter::empty(), output, deed)
+}
+
 /// Does what writes below `path`, which need not be there yet: then, until it is, below the nearest directory that is.
 pub fn making<R: Send>(path: &Path, output: &Output, deed: impl FnOnce() -> R + Send) -> R {
     // What is wrong with the path is for the deed to say.

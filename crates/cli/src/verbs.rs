@@ -1,6 +1,7 @@
 //! One file a verb: from typed arguments to the engine and back to the user.
 
 mod backup;
+mod dangling;
 mod delete;
 mod du;
 mod init;
@@ -11,6 +12,7 @@ mod prune;
 mod reindex;
 mod restore;
 mod snapshots;
+mod undo;
 mod verify;
 
 use crate::args::{Cli, Verb};
@@ -34,6 +36,8 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Du(args) => du::du(args, global, output),
         Verb::Verify(args) => verify::verify(args, global, output),
         Verb::Reindex(args) => reindex::reindex(args, global, output),
+        Verb::Dangling(args) => dangling::dangling(args, output),
+        Verb::Undo(args) => undo::undo(args, output),
         Verb::Jobs(verb) => jobs::jobs(verb, global, output),
     }
 }

@@ -182,3 +182,37 @@ Examples:
   linksnap du --if-deleted oldest web1/2026-04-08
   linksnap du --if-pruned --keep-daily 7
   linksnap du web1 --history";
+
+pub const DANGLING: &str = "\
+A link is dangling when the kernel cannot follow it: what it leads to is missing, a loop, not a directory, without \
+permission, or has too long a name. Where the way ends behind the first part of what the link says, that is said. Each \
+line is PATH -> TEXT: REASON, sorted by path; with --print or --print0 only the paths, as of find(1).
+
+Nothing but symbolic links is looked at, none is followed on the way, what is mounted below a ROOT is left out unless \
+--cross-mounts is given, and /proc, /sys and the like are never entered. A ROOT that is a link itself is followed.
+
+--fix shows a plan and does it with --yes, or after asking if there is a terminal. For each link the first of HOW that \
+fits is taken: search (what has the same name below --search, if there is only one; several are listed, the likeliest \
+first), relative (an absolute link leads to what is below ROOT under the same path, or the end of it), remove. Without \
+HOW: search,relative. What is done is written to an undo file first, and each link is looked at again before it is \
+touched: what has changed since it was planned stays. Links of the alternatives system, and those of which nobody knows \
+whether there is something, are left alone.
+
+Exit code 1: there are such links (with --fix: some are left). 0: there are none. 3: there are none, but parts could not \
+be read (with --fix: something was refused).
+
+Examples:
+  linksnap dangling /srv/www
+  linksnap dangling --print0 /srv/www | xargs -0 ls -l
+  linksnap dangling /srv/www --fix --search /srv
+  linksnap dangling /srv/www --fix=search,remove --yes --undo /root/www.undo";
+
+pub const UNDO: &str = "\
+FILE was written by a command that changed links. Its changes are taken back, the last one first, each only if what it \
+left is still there; otherwise it is left alone and the exit code is 3. What was taken back already, or was never done \
+because the command was interrupted, is counted and no problem. A file that others than you and root could have written \
+is refused. The file stays.
+
+Examples:
+  linksnap undo linksnap-dangling-2026-04-08T020000Z.undo -n
+  linksnap undo linksnap-dangling-2026-04-08T020000Z.undo --yes";

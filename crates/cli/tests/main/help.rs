@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::stage::Stage;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 18] = [
     "",
     "init",
     "backup",
@@ -18,6 +18,8 @@ const VERBS: [&str; 16] = [
     "du",
     "verify",
     "reindex",
+    "dangling",
+    "undo",
     "jobs",
     "jobs list",
     "jobs check",

@@ -4,6 +4,7 @@
 
 mod backup;
 mod configuration;
+mod dangling;
 mod delete;
 mod du;
 mod guards;

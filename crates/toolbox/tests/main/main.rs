@@ -1,4 +1,6 @@
 //! The tools on real trees. One file a tool, named as the tool.
 #![expect(clippy::disallowed_methods, reason = "the trees of tests are made by path")]
 
+mod dangling;
+mod repair;
 mod swap;
