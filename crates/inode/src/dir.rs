@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, Timestamps, Uid};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, StatxFlags, Timestamps, Uid,
+};
 
 use crate::fault::{Errno, Fault, Op};
 use crate::file::RegularFile;
@@ -17,6 +19,15 @@ const OPEN_DIRECTORY: OFlags =
 
 /// The longest path handed to the kernel at once; longer ones are walked in pieces (`PATH_MAX` is 4,096).
 const LONGEST_STEP: usize = 4000;
+
+/// What is done with a symbolic link at the end of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// The link itself is meant.
+    AsItIs,
+    /// What it leads to is meant.
+    Followed,
+}
 
 /// An open directory.
 #[derive(Debug)]
@@ -173,6 +184,22 @@ impl DirFd {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 other => return other,
             }
+        }
+    }
+
+    /// Which mount `path`, seen from this directory, is on ([`Mount::id`](crate::mounts::Mount::id); `statx(2)`,
+    /// `STATX_MNT_ID`, Linux 5.8); the empty path is this directory itself.
+    pub fn mount_of(&self, path: &[u8], last: Last) -> Result<u64, Fault> {
+        let op = "find the mount of";
+        let flags = AtFlags::NO_AUTOMOUNT | AtFlags::EMPTY_PATH;
+        let flags = match last {
+            Last::AsItIs => flags | AtFlags::SYMLINK_NOFOLLOW,
+            Last::Followed => flags,
+        };
+        let statx = rustix::fs::statx(&self.fd, path, flags, StatxFlags::MNT_ID).op(op)?;
+        match StatxFlags::from_bits_retain(statx.stx_mask).contains(StatxFlags::MNT_ID) {
+            true => Ok(statx.stx_mnt_id),
+            false => Err(Fault::new(op, Errno::NOSYS)),
         }
     }
 

@@ -25,7 +25,7 @@ pub mod stat;
 pub mod xattr;
 
 pub use content::ContentHash;
-pub use dir::DirFd;
+pub use dir::{DirFd, Last};
 pub use fault::{Errno, Fault, FsError};
 pub use file::RegularFile;
 pub use names::{Name, Names};

@@ -1,27 +1,82 @@
 //! Where filesystems are mounted, as this process sees it.
 
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 
 use crate::dir::{DirFd, magic_link};
+use crate::fault::FsError;
+
+const TABLE: &str = "/proc/self/mountinfo";
+
+/// One mount (`proc_pid_mountinfo(5)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Its number, which [`DirFd::mount_of`] tells; another mount may get it once this one is gone.
+    pub id: u64,
+    /// The device of its filesystem, packed as in `makedev(3)`. On btrfs the inodes of a subvolume have another one.
+    pub device: u64,
+    /// Which directory (or file) of the filesystem is mounted: `/` unless only a part of it is.
+    pub root: Vec<u8>,
+    /// Where, as an absolute path.
+    pub point: Vec<u8>,
+    /// The type of the filesystem, as `mount(8)` names it.
+    pub kind: String,
+    /// What is mounted: a device, a remote directory, or any word.
+    pub source: Vec<u8>,
+    /// Options of the filesystem, joined by commas.
+    pub options: Vec<u8>,
+}
+
+/// All mounts in the order in which they were made, so that one that hides another comes after it.
+///
+/// # Errors
+/// Where `/proc` is not mounted.
+pub fn all() -> Result<Vec<Mount>, FsError> {
+    let table = std::fs::read(TABLE).map_err(|source| FsError {
+        op: "read the table of mounts",
+        path: Path::new(TABLE).to_path_buf(),
+        source,
+    })?;
+    Ok(mounts(&table).collect())
+}
 
 /// The mount points below a directory (itself left out), as absolute paths; none where `/proc` does not tell
 /// (`proc_pid_mountinfo(5)`).
 #[must_use]
 pub fn below(dir: &DirFd) -> Vec<Vec<u8>> {
-    let (Ok(path), Ok(table)) = (std::fs::read_link(magic_link(dir)), std::fs::read("/proc/self/mountinfo"))
-    else {
+    let (Ok(path), Ok(all)) = (std::fs::read_link(magic_link(dir)), all()) else {
         return Vec::new();
     };
     let mut prefix = path.into_os_string().into_vec();
     prefix.push(b'/');
-    points(&table).filter(|point| point.starts_with(&prefix)).collect()
+    all.into_iter().map(|mount| mount.point).filter(|point| point.starts_with(&prefix)).collect()
 }
 
-/// The fifth field of each line.
-fn points(table: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    table
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| line.split(|byte| *byte == b' ').nth(4).map(unescape))
+fn mounts(table: &[u8]) -> impl Iterator<Item = Mount> {
+    table.split(|byte| *byte == b'\n').filter_map(mount)
+}
+
+/// `36 35 98:0 /root /point rw,noatime shared:1 - ext4 /dev/sda1 rw,errors=continue`: any number of optional fields
+/// before the dash.
+fn mount(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let id = text(fields.next()?)?.parse().ok()?;
+    let (major, minor) = text(fields.nth(1)?)?.split_once(':')?;
+    let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
+    let mut behind = fields.skip_while(|field| *field != b"-").skip(1);
+    Some(Mount {
+        id,
+        device: rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?),
+        root,
+        point,
+        kind: text(behind.next()?)?.to_owned(),
+        source: unescape(behind.next().unwrap_or_default()),
+        options: behind.next().unwrap_or_default().to_vec(),
+    })
+}
+
+fn text(field: &[u8]) -> Option<&str> {
+    str::from_utf8(field).ok()
 }
 
 /// Blanks, tabs, newlines and backslashes are written in octal.
@@ -46,12 +101,25 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::points;
+    use super::mounts;
 
     #[test]
-    fn mount_points_are_read_with_their_escapes() {
+    fn mounts_are_read_with_their_escapes_and_optional_fields() {
         let table =
-            b"36 35 98:0 / /mnt/a\\040b rw - ext3 /dev/root rw\n37 35 0:5 / /x\\134y rw - proc p rw\n";
-        assert_eq!(points(table).collect::<Vec<_>>(), [b"/mnt/a b".to_vec(), b"/x\\y".to_vec()]);
+            b"36 35 98:0 / /mnt/a\\040b rw,noatime shared:1 master:2 - ext3 /dev/root rw,errors=continue\n\
+            37 35 0:5 /sub /x\\134y rw - fuse.sshfs me@host:/a\\040b rw\nnonsense\n";
+        let all: Vec<_> = mounts(table).collect();
+        assert_eq!(all.len(), 2);
+        let of = |at: usize| (all[at].id, all[at].device, all[at].root.as_slice(), all[at].point.as_slice());
+        assert_eq!(of(0), (36, 98 << 8, b"/".as_slice(), b"/mnt/a b".as_slice()));
+        assert_eq!(of(1), (37, 5, b"/sub".as_slice(), b"/x\\y".as_slice()));
+        assert_eq!(
+            (all[0].kind.as_str(), all[0].options.as_slice()),
+            ("ext3", b"rw,errors=continue".as_slice())
+        );
+        assert_eq!(
+            (all[1].kind.as_str(), all[1].source.as_slice()),
+            ("fuse.sshfs", b"me@host:/a b".as_slice())
+        );
     }
 }

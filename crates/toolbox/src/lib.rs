@@ -12,6 +12,7 @@
 
 pub mod dangling;
 pub mod journal;
+pub mod names;
 pub mod place;
 pub mod relative;
 pub mod relink;
