@@ -1,9 +1,8 @@
 //! Deleting snapshots from the catalog: which versions go with them, and under which names they stood.
 
-use rusqlite::OptionalExtension;
-
 use crate::error::{CatalogError, Doing};
-use crate::rows::{entry_name, nonsense};
+use crate::names;
+use crate::rows::entry_name;
 use crate::schema::CURRENT;
 use crate::snapshots::{Snapshot, SnapshotId, State};
 use crate::version::DirId;
@@ -179,7 +178,7 @@ impl Writer {
                 let directory: i64 = row.get(0).doing(doing)?;
                 let path = match last.take() {
                     Some((known, path)) if known == directory => path,
-                    _ => self.path_of(DirId(directory))?,
+                    _ => names::path_of(&self.connection, DirId(directory))?,
                 };
                 let name: Vec<u8> = row.get(1).doing(doing)?;
                 let inode: Option<i64> = row.get(2).doing(doing)?;
@@ -215,32 +214,5 @@ impl Writer {
     pub(crate) fn clear_notes(&self) -> Result<(), CatalogError> {
         self.execute("DELETE FROM gone", ())?;
         self.execute("DELETE FROM gone_directory", ()).map(drop)
-    }
-
-    /// The path of a directory, relative to the root of all trees.
-    fn path_of(&self, directory: DirId) -> Result<Vec<u8>, CatalogError> {
-        let doing = "find the path of a directory";
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT parent, name FROM directory WHERE id = ?1")
-            .doing(doing)?;
-        let mut names: Vec<Vec<u8>> = Vec::new();
-        let (mut at, mut landmark) = (directory, directory);
-        while at.0 > DirId::ROOT.0 {
-            let found = statement.query_row([at.0], |row| Ok((row.get(0)?, row.get(1)?))).optional();
-            let Some((parent, name)): Option<(i64, Vec<u8>)> = found.doing(doing)? else { break };
-            entry_name(&name)?;
-            names.push(name);
-            at = DirId(parent);
-            // Whoever goes in a circle comes by a landmark that is set again and again, each time after twice as far.
-            if at == landmark {
-                return Err(nonsense("a directory in itself"));
-            }
-            if names.len().is_power_of_two() {
-                landmark = at;
-            }
-        }
-        names.reverse();
-        Ok(names.join(&b'/'))
     }
 }

@@ -4,6 +4,7 @@ mod dangling;
 mod du;
 mod help;
 mod keep;
+mod names;
 mod restore;
 mod retention;
 mod undo;
@@ -18,6 +19,7 @@ use linksnap_engine::verbs::backup::Thoroughness;
 pub use crate::args::dangling::{DanglingArgs, DeedArgs, RemedyArg};
 pub use crate::args::du::DuArgs;
 pub use crate::args::keep::KeepArgs;
+pub use crate::args::names::NamesArgs;
 pub use crate::args::restore::{OwnerArg, RestoreArgs};
 pub use crate::args::retention::{DeleteArgs, PinArgs, PruneArgs, UnpinArgs};
 pub use crate::args::undo::UndoArgs;
@@ -123,6 +125,9 @@ pub enum Verb {
     /// Take back what dangling or links changed
     #[command(after_help = help::of(help::UNDO))]
     Undo(UndoArgs),
+    /// Tell every name of a file: on its filesystem, below some directories, or in all snapshots
+    #[command(after_help = help::of(help::NAMES))]
+    Names(NamesArgs),
     /// List the jobs, or check the configuration
     #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),

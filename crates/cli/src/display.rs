@@ -15,7 +15,6 @@ pub enum Form {
     /// Lines with a type each: progress can be among them.
     Lines,
     /// One document: progress would spoil it.
-    #[expect(dead_code, reason = "for tools that are yet to come")]
     Document,
 }
 

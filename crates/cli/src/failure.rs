@@ -85,6 +85,16 @@ impl<E: Diagnosed> From<E> for Failure {
     }
 }
 
+impl Diagnosed for linksnap_inode::FsError {
+    fn class(&self) -> Class {
+        Class::Failed
+    }
+
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
 macro_rules! diagnosed {
     ($($error:path),+ $(,)?) => {
         $(impl Diagnosed for $error {
@@ -107,6 +117,7 @@ diagnosed!(
     linksnap_engine::verbs::delete::DeleteError,
     linksnap_engine::verbs::du::CountError,
     linksnap_engine::verbs::ls::LsError,
+    linksnap_engine::verbs::names::NamesError,
     linksnap_engine::verbs::prune::PruneError,
     linksnap_engine::verbs::reindex::ReindexError,
     linksnap_engine::verbs::restore::RestoreError,

@@ -1,6 +1,8 @@
 //! What several JSON outputs share: names that need not be UTF-8, and times.
 
 use jiff::Timestamp;
+use linksnap_inode::FsError;
+use linksnap_inode::dir::path_bytes;
 use serde::Serialize;
 
 /// A path in JSON: as text, and exactly if the text is not exact.
@@ -17,6 +19,22 @@ impl JsonPath {
     /// The fields for a path.
     pub fn new(path: &[u8]) -> Self {
         Self { path: text(path), path_b64: exact(path) }
+    }
+}
+
+/// A path that could not be worked on, and why.
+#[derive(Debug, Serialize)]
+pub struct JsonFault {
+    #[serde(flatten)]
+    path: JsonPath,
+    message: String,
+}
+
+impl JsonFault {
+    /// The fields for an error.
+    pub fn new(error: &FsError) -> Self {
+        let path = JsonPath::new(path_bytes(&error.path));
+        Self { path, message: format!("cannot {}: {}", error.op, error.source) }
     }
 }
 

@@ -194,6 +194,15 @@ impl Output {
         self.trouble(path_bytes(&error.path), &format!("cannot {}: {}", error.op, error.source));
     }
 
+    /// Paths that could not be worked on: the first few, and how many more.
+    pub fn faults(&self, errors: &[FsError]) {
+        const SHOWN: usize = 10;
+        errors.iter().take(SHOWN).for_each(|error| self.fault(error));
+        if errors.len() > SHOWN {
+            say_raw(&format!("  and {} more of this kind", errors.len() - SHOWN));
+        }
+    }
+
     /// Why the command failed.
     pub fn failure(&self, failure: &Failure) {
         self.sink().flush();

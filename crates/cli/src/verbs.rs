@@ -7,6 +7,7 @@ mod du;
 mod init;
 mod jobs;
 mod ls;
+mod names;
 mod pin;
 mod prune;
 mod reindex;
@@ -38,6 +39,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Reindex(args) => reindex::reindex(args, global, output),
         Verb::Dangling(args) => dangling::dangling(args, output),
         Verb::Undo(args) => undo::undo(args, output),
+        Verb::Names(args) => names::names(args, global, output),
         Verb::Jobs(verb) => jobs::jobs(verb, global, output),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use linksnap_inode::dir::path_bytes;
-use linksnap_inode::filesystem::Filesystem;
+use linksnap_inode::filesystem::{Filesystem, Nature};
 use linksnap_inode::mounts::{self, Mount};
 use linksnap_inode::path::{as_path, join, under};
 use linksnap_inode::{DirFd, Fault, FsError, Kind, Last, Stat};
@@ -32,6 +32,8 @@ pub struct Wanted {
     pub inode: u64,
     /// What it says of itself; `None` if only its number is known.
     pub stat: Option<Stat>,
+    /// What its filesystem is good for: on pseudo filesystems nothing is found.
+    pub nature: Nature,
     numbers: Numbers,
     /// The mount that it was found on.
     mount: u64,
@@ -62,7 +64,8 @@ impl Wanted {
             Kind::Directory if !stat.mount_root => std::fs::canonicalize(path).ok(),
             _ => None,
         };
-        Ok(Self { device: stat.device, inode: stat.inode, stat: Some(stat), numbers, mount, only })
+        let nature = Filesystem::of(&place.dir).map_err(|fault| fault.at(path))?.nature();
+        Ok(Self { device: stat.device, inode: stat.inode, stat: Some(stat), nature, numbers, mount, only })
     }
 
     /// The inode of that number on the filesystem of the directory `on`.
@@ -73,12 +76,13 @@ impl Wanted {
         let at = |fault: Fault| fault.at(on);
         let dir = DirFd::open_root(on).map_err(at)?;
         let device = dir.stat().map_err(at)?.device;
-        let numbers = match Filesystem::of(&dir).map_err(at)?.name().as_str() {
+        let filesystem = Filesystem::of(&dir).map_err(at)?;
+        let numbers = match filesystem.name().as_str() {
             "overlay" => Numbers::Other,
             _ => Numbers::True,
         };
         let mount = dir.mount_of(b"", Last::AsItIs).map_err(at)?;
-        Ok(Self { device, inode, stat: None, numbers, mount, only: None })
+        Ok(Self { device, inode, stat: None, nature: filesystem.nature(), numbers, mount, only: None })
     }
 
     fn is(&self, stat: &Stat) -> bool {
@@ -257,7 +261,8 @@ impl Names {
         }
     }
 
-    /// How many names there are by the link count; of a directory, whose count says something else, one.
+    /// How many names there are by the link count. Of a directory that says something else: it has one name, or none
+    /// that can be seen if it is mounted.
     #[must_use]
     pub fn links(&self) -> Option<u64> {
         self.stat.map(|stat| links(&stat))
@@ -271,7 +276,10 @@ impl Names {
 }
 
 fn links(stat: &Stat) -> u64 {
-    if stat.kind == Kind::Directory { 1 } else { u64::from(stat.links) }
+    match stat.kind {
+        Kind::Directory => u64::from(!stat.mount_root),
+        _ => u64::from(stat.links),
+    }
 }
 
 struct Search<'a> {

@@ -4,4 +4,5 @@ mod deletion;
 mod history;
 mod migration;
 mod model;
+mod names;
 mod shelf;

@@ -109,6 +109,23 @@ pub const LIST: &str = "\
 Examples:
   linksnap jobs list";
 
+pub const NAMES: &str = "\
+Without ROOT all of the filesystem is looked through that can be seen, from where its top is mounted; a number means an \
+inode of the current directory's filesystem. Looking ends when there are as many names as the link count says. Of a \
+symbolic link its own names are told, of a directory its only one. Standard output has one name a line; how many \
+were found, and where others may be, is said on standard error.
+
+For a file in a snapshot of a repository, and for a number with --repo, the catalog is asked instead, which knows the names \
+in all snapshots; with ROOT the disk is looked at there, too.
+
+The exit code is 3 if names are missing and directories could not be read.
+
+Examples:
+  linksnap names /srv/www/logo.png
+  linksnap names /srv/www/logo.png /srv /home
+  linksnap names 1312345 /var
+  linksnap names /backup/web1/latest/srv/www/logo.png";
+
 pub const PRUNE: &str = "\
 What to keep comes from the --keep options; if there is none, from the job's section of the configuration, else from \
 [defaults]. A snapshot stays if one of the rules keeps it. A rule that counts keeps the newest snapshot of each of the \

@@ -123,7 +123,8 @@ fn letter(kind: Kind) -> char {
     }
 }
 
-fn word(kind: Kind) -> &'static str {
+/// The word for a kind of inode in JSON.
+pub fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "file",
         Kind::Directory => "directory",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::stage::Stage;
 
-const VERBS: [&str; 18] = [
+const VERBS: &[&str] = &[
     "",
     "init",
     "backup",
@@ -18,6 +18,7 @@ const VERBS: [&str; 18] = [
     "du",
     "verify",
     "reindex",
+    "names",
     "dangling",
     "undo",
     "jobs",

@@ -11,6 +11,7 @@ mod guards;
 mod help;
 mod interruption;
 mod locks;
+mod names;
 mod papers;
 
 mod pins;

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod delete;
 pub mod du;
 pub mod ls;
+pub mod names;
 pub mod pin;
 pub mod prune;
 pub mod reindex;
