@@ -1,8 +1,9 @@
 //! What kind of filesystem a directory is on, and what may be relied on there.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::{AtFlags, StatFs, StatxFlags};
 
 use crate::dir::DirFd;
 use crate::fault::{Errno, Fault, Op};
@@ -18,8 +19,8 @@ pub struct Filesystem {
     pub block: u64,
     /// Free bytes for unprivileged users.
     pub free_bytes: u64,
-    /// Free bytes for root, for whom some filesystems reserve a part.
-    pub free_bytes_for_root: u64,
+    /// Bytes that hold nothing, those that only root may use among them.
+    pub unused_bytes: u64,
     /// All bytes.
     pub total_bytes: u64,
     /// Free inodes; 0 of 0 where they are made as needed (btrfs).
@@ -94,18 +95,29 @@ pub enum Nature {
 impl Filesystem {
     /// The filesystem that an open file or directory is on.
     pub fn of(file: impl AsFd) -> Result<Self, Fault> {
-        let statfs = rustix::fs::fstatfs(file).op("ask the filesystem of")?;
-        let unit = u64::try_from(statfs.f_bsize).unwrap_or(0);
-        Ok(Self {
+        rustix::fs::fstatfs(file).map(|statfs| Self::from_statfs(&statfs)).op("ask the filesystem of")
+    }
+
+    /// The filesystem that a path is on, symbolic links followed. Nothing is opened, so that the right to search the
+    /// directories on the way is enough.
+    pub fn at(path: &Path) -> Result<Self, Fault> {
+        rustix::fs::statfs(path).map(|statfs| Self::from_statfs(&statfs)).op("ask the filesystem of")
+    }
+
+    fn from_statfs(statfs: &StatFs) -> Self {
+        let block = u64::try_from(statfs.f_bsize).unwrap_or(0);
+        // What is counted in; FUSE says something else than the size it likes to be read in.
+        let unit = u64::try_from(statfs.f_frsize).ok().filter(|unit| *unit > 0).unwrap_or(block);
+        Self {
             // The kernel's magic numbers have 32 bits; the field is wider and signed on some machines.
             magic: u64::from_ne_bytes(statfs.f_type.to_ne_bytes()) & 0xFFFF_FFFF,
-            block: unit,
+            block,
             free_bytes: statfs.f_bavail.saturating_mul(unit),
-            free_bytes_for_root: statfs.f_bfree.saturating_mul(unit),
+            unused_bytes: statfs.f_bfree.saturating_mul(unit),
             total_bytes: statfs.f_blocks.saturating_mul(unit),
             free_inodes: statfs.f_ffree,
             total_inodes: statfs.f_files,
-        })
+        }
     }
 
     fn row(&self) -> Option<&'static (u64, &'static str, Nature)> {

@@ -3,8 +3,11 @@
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use rustix::fs::{AtFlags, StatxFlags};
+
 use crate::dir::{DirFd, magic_link};
-use crate::fault::FsError;
+use crate::fault::{Errno, Fault, FsError, Op};
+use crate::path::as_path;
 
 const TABLE: &str = "/proc/self/mountinfo";
 
@@ -25,6 +28,26 @@ pub struct Mount {
     pub source: Vec<u8>,
     /// Options of the filesystem, joined by commas.
     pub options: Vec<u8>,
+}
+
+impl Mount {
+    /// Does its mount point lead to it, so that no other mount hides it?
+    #[must_use]
+    pub fn is_visible(&self) -> bool {
+        at(as_path(&self.point)).is_ok_and(|id| id == self.id)
+    }
+}
+
+/// The number of the mount that a path is on; a symbolic link at its end is not followed. Nothing is opened, and no
+/// automount triggered.
+pub fn at(path: &Path) -> Result<u64, Fault> {
+    let op = "find the mount of";
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let statx = rustix::fs::statx(rustix::fs::CWD, path, flags, StatxFlags::MNT_ID).op(op)?;
+    match StatxFlags::from_bits_retain(statx.stx_mask).contains(StatxFlags::MNT_ID) {
+        true => Ok(statx.stx_mnt_id),
+        false => Err(Fault::new(op, Errno::NOSYS)),
+    }
 }
 
 /// All mounts in the order in which they were made, so that one that hides another comes after it.

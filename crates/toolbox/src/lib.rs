@@ -17,8 +17,10 @@ pub mod place;
 pub mod relative;
 pub mod relink;
 pub mod repair;
+pub mod spread;
 pub mod swap;
 pub mod symlink;
+pub mod usage;
 pub mod walk;
 
 pub use place::Place;

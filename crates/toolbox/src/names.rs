@@ -181,13 +181,8 @@ impl Ground {
 fn mounts_with(wanted: &Wanted) -> Result<(Vec<Mount>, Option<Mount>), FsError> {
     let mut all = mounts::all()?;
     let own = all.iter().find(|one| one.id == wanted.mount).cloned();
-    all.retain(|one| own.as_ref().is_some_and(|own| one.device == own.device) && is_visible(one));
+    all.retain(|one| own.as_ref().is_some_and(|own| one.device == own.device) && one.is_visible());
     Ok((all, own))
-}
-
-fn is_visible(mount: &Mount) -> bool {
-    let found = Place::find(as_path(&mount.point));
-    found.is_ok_and(|place| place.dir.mount_of(&place.name, Last::AsItIs).is_ok_and(|id| id == mount.id))
 }
 
 fn stat_point(mount: &Mount) -> Option<Stat> {

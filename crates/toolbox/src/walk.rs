@@ -42,6 +42,10 @@ pub enum Mounts {
 /// One directory of a walk.
 #[derive(Debug)]
 pub struct Visit<'a> {
+    /// Its number, from 1 in the order of the visits; without gaps, and higher than that of the directory it is in.
+    pub number: u64,
+    /// The number of the directory it is in; 0 for a root.
+    pub above: u64,
     /// Which of the roots it is below.
     pub root: usize,
     /// Its path below that root; empty for the root itself.
@@ -78,8 +82,8 @@ struct Walk<'a> {
     left_out: AtomicU64,
 }
 
-/// A directory to be visited: its root and its path below it.
-type Task = (usize, Vec<u8>);
+/// A directory to be visited: its root, its path below it, and the number of the directory it is in.
+type Task = (usize, Vec<u8>, u64);
 
 /// Visits all directories below `roots`, the roots too; a root that is a symbolic link is followed, since it was named.
 /// `start` makes a visitor for each thread, `visit` gets every directory once, in no order.
@@ -108,7 +112,7 @@ pub fn walk<V: Send, E: Send>(
     for root in 0..walk.roots.len() {
         let work =
             |visitor: &mut V, task: Task, queue: &Queue<Task>| walk.directory(visitor, task, queue, &visit);
-        visitors.extend(pool::run(pool::usual_threads(), (root, Vec::new()), || Ok(start()), work)?);
+        visitors.extend(pool::run(pool::usual_threads(), (root, Vec::new(), 0), || Ok(start()), work)?);
     }
     Ok(Walked {
         visitors,
@@ -140,7 +144,7 @@ impl Walk<'_> {
     fn directory<V, E>(
         &self,
         visitor: &mut V,
-        (root, path): Task,
+        (root, path, above): Task,
         queue: &Queue<Task>,
         visit: impl Fn(&mut V, &Visit<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -157,11 +161,11 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        let (directories, seen) = (add(&self.directories, 1), add(&self.names, names.len() as u64));
-        self.watch.seen(directories, seen);
+        let (number, seen) = (add(&self.directories, 1), add(&self.names, names.len() as u64));
+        self.watch.seen(number, seen);
         let below = names.iter().filter(|name| is_directory(&dir, name.kind, name.bytes));
-        queue.extend(below.map(|name| (root, join(&path, name.bytes))));
-        visit(visitor, &Visit { root, path: &path, dir: &dir, names: &names })
+        queue.extend(below.map(|name| (root, join(&path, name.bytes), number)));
+        visit(visitor, &Visit { number, above, root, path: &path, dir: &dir, names: &names })
     }
 
     /// Opens a directory of the walk, if it is one that the walk enters.

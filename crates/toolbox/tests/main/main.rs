@@ -5,4 +5,6 @@ mod dangling;
 mod mounted;
 mod names;
 mod repair;
+mod spread;
 mod swap;
+mod usage;

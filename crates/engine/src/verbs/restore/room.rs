@@ -51,7 +51,7 @@ pub fn refuse_without_room(options: &RestoreOptions, planned: &RestoreSummary) -
     if !filesystem.stores_every_byte() || !mounts::below(&dir).is_empty() {
         return Ok(());
     }
-    let free = if limits::is_root() { filesystem.free_bytes_for_root } else { filesystem.free_bytes };
+    let free = if limits::is_root() { filesystem.unused_bytes } else { filesystem.free_bytes };
     let no_room = |needed: String, free: String| NoRoom { target: options.target.clone(), needed, free };
     if bytes > free {
         return Err(no_room(Bytes(bytes).to_string(), Bytes(free).to_string()).into());
