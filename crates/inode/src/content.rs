@@ -131,6 +131,67 @@ pub fn hash(file: &impl Bytes, shape: Shape, buffer: &mut Buffer, watch: Watch<'
     pump(file, shape, buffer, watch, &mut |_, _| Ok(()))
 }
 
+/// Have two files, which ought to have `size` bytes each, the same bytes? A hole counts as zeros; what is a hole in both is
+/// not read, if `holes` says that there are any. `watch` is told of every piece compared.
+pub fn is_same(
+    one: &impl Bytes,
+    other: &impl Bytes,
+    Shape { size, holes }: Shape,
+    (buffer, second): (&mut Buffer, &mut Buffer),
+    watch: Watch<'_>,
+) -> Result<bool, Fault> {
+    let mut offset = 0;
+    let mut limit = if holes { 0 } else { u64::MAX };
+    while offset < size {
+        if offset >= limit {
+            let (next, end) = first_of(next_extent(one, offset)?, next_extent(other, offset)?);
+            (offset, limit) = (next.max(offset), end);
+            if offset >= size {
+                break;
+            }
+        }
+        let room = (limit - offset).min(size - offset).min(buffer.len() as u64);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let (left, right) = (&mut buffer.0[..room], &mut second.0[..room]);
+        if !fill(one, left, offset)? || !fill(other, right, offset)? || left != right {
+            return Ok(false);
+        }
+        offset += room as u64;
+        watch(room as u64)?;
+    }
+    // Neither may be longer.
+    Ok(one.read_at(&mut buffer.0[..1], size)? == 0 && other.read_at(&mut second.0[..1], size)? == 0)
+}
+
+/// Where the first data of either begin, and how far at most it is known what both are.
+fn first_of(one: Extent, other: Extent) -> (u64, u64) {
+    match (one, other) {
+        (Extent::Data { start, end }, Extent::Data { start: second, end: second_end }) if start == second => {
+            (start, end.min(second_end))
+        }
+        (Extent::Data { start, end }, Extent::Data { start: second, .. }) if start < second => {
+            (start, end.min(second))
+        }
+        (Extent::Data { start, .. }, Extent::Data { start: second, end }) => (second, end.min(start)),
+        (Extent::Data { start, end }, Extent::HoleTo(_))
+        | (Extent::HoleTo(_), Extent::Data { start, end }) => (start, end),
+        // Where the shorter one ends, reading finds it out.
+        (Extent::HoleTo(end), Extent::HoleTo(second)) => (end.min(second), u64::MAX),
+    }
+}
+
+/// Fills the buffer from `offset` on; `false` if there are not as many bytes.
+fn fill(file: &impl Bytes, buffer: &mut [u8], offset: u64) -> Result<bool, Fault> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read_at(&mut buffer[length..], offset + length as u64)? {
+            0 => return Ok(false),
+            count => length += count,
+        }
+    }
+    Ok(true)
+}
+
 /// Which side of a copy failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyFault {

@@ -218,3 +218,70 @@ fn what_was_made_is_held_and_what_was_put_in_its_place_is_not() {
         [b"new".as_slice(), b"moved", b"second"].iter().for_each(|name| dir.unlink(name).expect("ours"));
     }
 }
+
+#[test]
+fn contents_are_compared_to_the_last_byte() {
+    let (_own, dir) = ground();
+    let make = |name: &[u8], pieces: &[(u64, &[u8])], size: u64| {
+        let file = dir.create_file(name).expect("made");
+        pieces.iter().for_each(|(offset, bytes)| file.write_at(bytes, *offset).expect("written"));
+        file.set_size(size).expect("sized");
+    };
+    let large = 3 << 20;
+    let block = vec![7; 100_000];
+    make(b"plain", &[(0, b"abc"), (1 << 20, &block)], large);
+    make(b"equal", &[(0, b"abc\0\0"), (1 << 20, &block), (2 << 20, &[0; 5000])], large);
+    make(b"other-end", &[(0, b"abc"), (1 << 20, &block), (large - 1, b"x")], large);
+    make(b"other-middle", &[(0, b"abc"), (1 << 20, &block), ((1 << 20) + 99_999, b"x")], large);
+    make(b"longer", &[(0, b"abc"), (1 << 20, &block)], large + 1);
+    make(b"shorter", &[(0, b"abc"), (1 << 20, &block)], large - 1);
+    let is_same = |name: &[u8], holes: bool| {
+        let (one, other) = (dir.open_file(b"plain").expect("one"), dir.open_file(name).expect("other"));
+        let mut read = 0;
+        let same = content::is_same(
+            &one,
+            &other,
+            Shape { size: large, holes },
+            (&mut Buffer::default(), &mut Buffer::default()),
+            &mut |bytes| {
+                read += bytes;
+                Ok(())
+            },
+        );
+        assert!(!holes || read < 1 << 20, "holes are not read");
+        same.expect("compared")
+    };
+    for holes in [false, true] {
+        assert!(is_same(b"plain", holes) && is_same(b"equal", holes));
+        for other in ["other-end", "other-middle", "longer", "shorter"] {
+            assert!(!is_same(other.as_bytes(), holes), "{other}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_opened_by_its_path_below_a_directory() {
+    let (_own, dir) = ground();
+    dir.make_dir(b"sub").expect("made");
+    dir.open_dir(b"sub")
+        .expect("open")
+        .create_file(b"file")
+        .expect("made")
+        .write_at(b"x", 0)
+        .expect("written");
+    dir.make_symlink(b"link", b"sub").expect("made");
+    assert_eq!(dir.open_file_within(b"sub/file").expect("open").read_all(9).expect("read"), b"x");
+    assert!(dir.open_file_within(b"link/file").is_err_and(|fault| fault.is(Errno::LOOP)));
+    assert!(dir.open_file_within(b"sub/../sub/../../x").is_err_and(|fault| fault.is(Errno::XDEV)));
+}
+
+#[test]
+fn a_file_is_locked_once() {
+    let (_own, dir) = ground();
+    dir.create_file(b"file").expect("made");
+    let open = || dir.open_file(b"file").expect("open");
+    let (one, other) = (open(), open());
+    assert_eq!((one.try_lock(), other.try_lock()), (Ok(true), Ok(false)));
+    drop(one);
+    assert_eq!(other.try_lock(), Ok(true));
+}
