@@ -3,6 +3,7 @@
 //! ```json
 //! {"did":"retarget","path":"/srv/www/current","before":"releases/1","after":"releases/2"}
 //! {"did":"remove","path":"/srv/www/old","before":"releases/0","owner":[33,33]}
+//! {"did":"share","path":"/srv/b.iso","survivor":"/srv/a.iso",…}
 //! ```
 //!
 //! Paths are absolute, and real: on the way to what was changed no symbolic link is followed when it is undone, so that
@@ -20,6 +21,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Place;
 use crate::swap::{self, Expected, SwapError};
+
+mod share;
+
+pub use share::{Before, Share, pair};
 
 /// The largest journal that is read, in bytes.
 const LARGEST: usize = 1 << 30;
@@ -47,6 +52,8 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<(u32, u32)>,
     },
+    /// A file became a further name of an equal one.
+    Share(Box<Share>),
 }
 
 /// Bytes that most often are text.
@@ -199,6 +206,7 @@ impl Change {
     pub fn path(&self) -> &Text {
         match self {
             Self::Retarget { path, .. } | Self::Remove { path, .. } => path,
+            Self::Share(share) => &share.path,
         }
     }
 
@@ -207,6 +215,7 @@ impl Change {
     pub fn text_before(&self) -> Option<&Text> {
         match self {
             Self::Retarget { before, .. } | Self::Remove { before, .. } => Some(before),
+            Self::Share(_) => None,
         }
     }
 
@@ -236,6 +245,7 @@ impl Change {
                 let make = |dir: &DirFd, name: &[u8]| make_link(dir, name, &before, *owner);
                 swap::create(&place.dir, &place.name, make).map_err(|fault| place.undo_error(&fault.into()))
             }
+            Self::Share(share) => share.undo(&place),
         }
     }
 
@@ -254,14 +264,15 @@ impl Change {
     }
 
     fn look_at(&self, place: &Place) -> Result<(), UndoError> {
+        let (before, after) = match self {
+            Self::Retarget { before, after, .. } => (before, Some(after)),
+            Self::Remove { before, .. } => (before, None),
+            Self::Share(share) => return share.look_at(place),
+        };
         let now = match Expected::now(&place.dir, &place.name) {
             Ok((now, _)) => Some(now),
             Err(fault) if fault.is(Errno::NOENT) => None,
             Err(fault) => return Err(fault.at(&place.path).into()),
-        };
-        let (before, after) = match self {
-            Self::Retarget { before, after, .. } => (before, Some(after)),
-            Self::Remove { before, .. } => (before, None),
         };
         let link = |text: &Text| bytes(text).map(Expected::Symlink);
         match now {

@@ -3,7 +3,8 @@
 //! One file a tool. What several of them share: [`place`] (a name in a directory, from a path that a user typed),
 //! [`walk`] (all directories below some roots, with several threads), [`swap`] (putting one thing in the place of
 //! another, at once and only if it still is what it was), [`journal`] (what was changed, so that it can be undone),
-//! [`symlink`] and [`relative`] (symbolic links as a walk meets them, and what they could say instead).
+//! [`symlink`] and [`relative`] (symbolic links as a walk meets them, and what they could say instead),
+//! [`writers`] (who has files open for writing).
 //!
 //! **Invariant:** what changes a tree follows a plan that could be read before, refuses where the tree is no longer
 //! what the plan says, and leaves no moment in which a name that existed leads nowhere.
@@ -11,6 +12,7 @@
 //! Knows nothing of repositories, SQL or terminals.
 
 pub mod dangling;
+pub mod dedupe;
 pub mod journal;
 pub mod names;
 pub mod place;
@@ -22,6 +24,7 @@ pub mod swap;
 pub mod symlink;
 pub mod usage;
 pub mod walk;
+pub mod writers;
 
 pub use place::Place;
 pub use walk::Watch;

@@ -49,6 +49,71 @@ pub fn replace(
     }
 }
 
+/// What was under a name until something new took its place: kept beside it under a temporary name.
+#[derive(Debug)]
+#[must_use = "what was set aside stays under its temporary name until it is removed or put back"]
+pub struct Aside {
+    temporary: Vec<u8>,
+}
+
+/// As [`replace`], but what was there is kept, so that it can be [put back](Aside::put_back) until it is
+/// [removed](Aside::remove).
+///
+/// # Errors
+/// [`SwapError::Changed`] if `name` is not, or no longer, what is expected; nothing is changed then. `EINVAL` where the
+/// filesystem cannot exchange names.
+pub fn set_aside(
+    dir: &DirFd,
+    name: &[u8],
+    expected: &Expected,
+    make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault>,
+) -> Result<Aside, SwapError> {
+    if !expected.is_at(dir, name) {
+        return Err(SwapError::Changed);
+    }
+    let temporary = make_beside(dir, make)?;
+    let exchanged = match dir.exchange(&temporary, name) {
+        Ok(()) if expected.is_at(dir, &temporary) => return Ok(Aside { temporary }),
+        Ok(()) => dir.exchange(&temporary, name).map_err(SwapError::from).and(Err(SwapError::Changed)),
+        Err(fault) => Err(fault.into()),
+    };
+    // The first error is the one to be told; what has the temporary name now is the new thing.
+    let _ = dir.unlink(&temporary);
+    exchanged
+}
+
+impl Aside {
+    /// The name under which it is kept.
+    #[must_use]
+    pub fn temporary(&self) -> &[u8] {
+        &self.temporary
+    }
+
+    /// Removes what was set aside.
+    ///
+    /// # Errors
+    /// Whatever the filesystem says: then it is still there.
+    pub fn remove(self, dir: &DirFd) -> Result<(), Fault> {
+        dir.unlink(&self.temporary)
+    }
+
+    /// Gives it its name back, and removes what had taken its place, which is to be `new`.
+    ///
+    /// # Errors
+    /// [`SwapError::Changed`] if `name` is something else by now: then what was set aside stays under its temporary name.
+    pub fn put_back(&self, dir: &DirFd, name: &[u8], new: &Expected) -> Result<(), SwapError> {
+        if !new.is_at(dir, name) {
+            return Err(SwapError::Changed);
+        }
+        dir.exchange(&self.temporary, name)?;
+        if new.is_at(dir, &self.temporary) {
+            return Ok(dir.unlink(&self.temporary)?);
+        }
+        dir.exchange(&self.temporary, name)?;
+        Err(SwapError::Changed)
+    }
+}
+
 /// Removes `name`.
 ///
 /// # Errors
@@ -116,7 +181,19 @@ fn make_beside(dir: &DirFd, make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault
 
 /// A name that nobody has: 128 random bits.
 fn temporary_name() -> Result<Vec<u8>, Fault> {
-    Ok(format!(".linksnap-{:032x}", linksnap_inode::limits::random_128()?).into_bytes())
+    Ok(format!("{TEMPORARY}{:032x}", linksnap_inode::limits::random_128()?).into_bytes())
+}
+
+/// How temporary names begin.
+const TEMPORARY: &str = ".linksnap-";
+
+/// Is it a name that only something half done has? It is left behind where the process was killed.
+#[must_use]
+pub fn is_temporary(name: &[u8]) -> bool {
+    let digits = name.strip_prefix(TEMPORARY.as_bytes());
+    digits.is_some_and(|digits| {
+        digits.len() == 32 && digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 impl Expected {

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the trees of tests are made by path")]
 
 mod dangling;
+mod dedupe;
 mod mounted;
 mod names;
 mod repair;

@@ -1,0 +1,286 @@
+//! Reads what could be equal, and no more: files of the same size and attributes; of large ones first the beginning, and
+//! all only of those that begin alike. Every inode is read once, in the order of inode numbers, by several threads.
+
+use std::cmp::Ordering as Compared;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use linksnap_inode::content::{self, Buffer, Bytes, Shape};
+use linksnap_inode::path::join;
+use linksnap_inode::pool::usual_threads;
+use linksnap_inode::{ContentHash, Errno, Fault, RegularFile, Stat, Timestamp, Xattrs};
+
+use super::{File, Ignore, Observe, Plan, Progress};
+
+/// How much is the beginning of a file, in bytes. The kernel reads as much ahead anyway.
+const BEGINNING: usize = 16 * 1024;
+
+/// So many files at once go to a thread: neighbours on the disk stay neighbours.
+const PORTION: usize = 32;
+
+/// What files must have in common to be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    device: u64,
+    size: u64,
+    mode: u16,
+    uid: u32,
+    gid: u32,
+    mtime: Timestamp,
+}
+
+impl Key {
+    fn of(stat: &Stat, ignore: Ignore) -> Self {
+        Self {
+            device: stat.device,
+            size: stat.size,
+            mode: if ignore.mode { 0 } else { stat.mode },
+            uid: if ignore.owner { 0 } else { stat.uid },
+            gid: if ignore.owner { 0 } else { stat.gid },
+            mtime: if ignore.times { Timestamp::default() } else { stat.mtime },
+        }
+    }
+
+    fn has_size_of(&self, other: &Self) -> bool {
+        (self.device, self.size) == (other.device, other.size)
+    }
+}
+
+/// A file that may have an equal.
+#[derive(Debug, Clone)]
+struct Candidate {
+    /// Its place in the list of files.
+    file: usize,
+    /// Files of the same class have the same key.
+    class: u32,
+    seen: Seen,
+}
+
+/// What is known of a file's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// It could not be read, or is gone.
+    Nothing,
+    /// The hash of its beginning.
+    Beginning(ContentHash),
+    /// The hash of all, and of its extended attributes.
+    Whole(ContentHash, ContentHash),
+}
+
+/// The classes of equal files, each with two at least.
+pub(super) fn equal(plan: &mut Plan, files: Vec<File>, watch: &dyn Observe) -> Vec<Vec<File>> {
+    let mut candidates = alike(plan, &files);
+    let reader = Reader { plan, files: &files, watch, bytes: AtomicU64::new(0) };
+    let mut problems = reader.all(&mut candidates, Reader::begin);
+    candidates.sort_unstable_by(by_content);
+    let mut large: Vec<Candidate> = runs(&candidates, |one, other| by_content(one, other).is_eq())
+        .filter(|run| run.len() > 1 && matches!(run[0].seen, Seen::Beginning(_)))
+        .flatten()
+        .cloned()
+        .collect();
+    candidates.retain(|one| matches!(one.seen, Seen::Whole(..)));
+    large.sort_unstable_by_key(|one| one.file);
+    problems.extend(reader.all(&mut large, Reader::finish));
+    let read_bytes = reader.bytes.into_inner();
+    candidates.extend(large.into_iter().filter(|one| matches!(one.seen, Seen::Whole(..))));
+    candidates.sort_unstable_by(by_content);
+    plan.read_bytes = read_bytes;
+    plan.problems.extend(problems);
+    classes(plan, &candidates, files)
+}
+
+/// Those that have the key of another; they come in the order of the files, which is that of inode numbers.
+fn alike(plan: &mut Plan, files: &[File]) -> Vec<Candidate> {
+    let ignore = plan.options.ignored();
+    let mut keys: Vec<(Key, usize)> =
+        files.iter().enumerate().map(|(number, file)| (Key::of(&file.stat, ignore), number)).collect();
+    keys.sort_unstable();
+    let mut candidates = Vec::new();
+    for same_size in runs(&keys, |(one, _), (other, _)| one.has_size_of(other)).filter(|run| run.len() > 1) {
+        for same in runs(same_size, |(one, _), (other, _)| one == other) {
+            if same.len() == 1 {
+                plan.omitted.other_attributes += 1;
+                continue;
+            }
+            // Any number that no other class has.
+            let class = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+            candidates.extend(same.iter().map(|(_, file)| Candidate {
+                file: *file,
+                class,
+                seen: Seen::Nothing,
+            }));
+        }
+    }
+    candidates.sort_unstable_by_key(|one| one.file);
+    candidates
+}
+
+struct Reader<'a> {
+    plan: &'a Plan,
+    files: &'a [File],
+    watch: &'a dyn Observe,
+    bytes: AtomicU64,
+}
+
+impl Reader<'_> {
+    /// Looks at each of them by `look`; says what could not be read.
+    fn all(
+        &self,
+        candidates: &mut [Candidate],
+        look: impl Fn(&Self, &File, &RegularFile, &mut Buffers) -> Result<Seen, Fault> + Sync,
+    ) -> Vec<linksnap_inode::FsError> {
+        let (of, done) = (candidates.len() as u64, AtomicU64::new(0));
+        let looked = in_portions(candidates, |candidate, buffers| {
+            if self.watch.is_stopped() {
+                return Ok(Seen::Nothing);
+            }
+            let file = &self.files[candidate.file];
+            let seen = self.open(file).and_then(|opened| look(self, file, &opened, buffers));
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            self.watch.read(Progress { done, of, bytes: self.bytes.load(Ordering::Relaxed) });
+            seen.map_err(|fault| (fault, file.names[0]))
+        });
+        let mut problems = Vec::new();
+        for (candidate, seen) in candidates.iter_mut().zip(looked) {
+            match seen {
+                Ok(seen) => candidate.seen = seen,
+                // Gone, or something else by now.
+                Err((fault, _)) if is_gone(fault) => candidate.seen = Seen::Nothing,
+                Err((fault, name)) => {
+                    candidate.seen = Seen::Nothing;
+                    problems.push(fault.at(self.plan.path(name)));
+                }
+            }
+        }
+        problems
+    }
+
+    fn open(&self, file: &File) -> Result<RegularFile, Fault> {
+        let name = file.names[0];
+        let (root, directory) = &self.plan.directories[name.directory as usize];
+        self.plan.roots[*root].open_file_within(&join(directory, self.plan.name(name)))
+    }
+
+    /// The beginning; of a small file that is all.
+    fn begin(&self, file: &File, opened: &RegularFile, buffers: &mut Buffers) -> Result<Seen, Fault> {
+        let wanted = usize::try_from(file.stat.size).unwrap_or(usize::MAX).min(BEGINNING);
+        let mut length = 0;
+        while length < wanted {
+            match opened.read_at(&mut buffers.beginning[length..wanted], length as u64)? {
+                0 => return Ok(Seen::Nothing),
+                count => length += count,
+            }
+        }
+        self.bytes.fetch_add(wanted as u64, Ordering::Relaxed);
+        let hash = ContentHash::of(&buffers.beginning[..wanted]);
+        match wanted < BEGINNING {
+            true => Ok(Seen::Whole(hash, self.xattrs(opened)?)),
+            false => Ok(Seen::Beginning(hash)),
+        }
+    }
+
+    fn finish(&self, file: &File, opened: &RegularFile, buffers: &mut Buffers) -> Result<Seen, Fault> {
+        let read = content::hash(opened, Shape::from(&file.stat), &mut buffers.whole, &mut |count| {
+            let bytes = self.bytes.fetch_add(count, Ordering::Relaxed);
+            self.watch.read(Progress { bytes, ..Progress::default() });
+            if self.watch.is_stopped() { Err(Fault::new("read", Errno::INTR)) } else { Ok(()) }
+        })?;
+        match read.size == file.stat.size {
+            true => Ok(Seen::Whole(read.hash, self.xattrs(opened)?)),
+            false => Ok(Seen::Nothing),
+        }
+    }
+
+    fn xattrs(&self, opened: &RegularFile) -> Result<ContentHash, Fault> {
+        let encoded = match self.plan.options.ignored().xattrs {
+            true => Vec::new(),
+            false => Xattrs::read(opened)?.encode(),
+        };
+        Ok(ContentHash::of(&encoded))
+    }
+}
+
+/// What the watcher stopped is no problem, and neither is what has gone.
+fn is_gone(fault: Fault) -> bool {
+    [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::XDEV, Errno::NXIO, Errno::INTR].contains(&fault.errno)
+}
+
+/// What a thread needs for itself.
+struct Buffers {
+    beginning: Box<[u8]>,
+    whole: Buffer,
+}
+
+/// Does `work` for each item, in their order but for what threads make of it; the results are in that order.
+fn in_portions<I: Sync, T: Send>(items: &[I], work: impl Fn(&I, &mut Buffers) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let one_thread = || {
+        let mut buffers = Buffers { beginning: vec![0; BEGINNING].into(), whole: Buffer::default() };
+        let mut done = Vec::new();
+        loop {
+            let portion = next.fetch_add(1, Ordering::Relaxed);
+            let start = portion * PORTION;
+            if start >= items.len() {
+                return done;
+            }
+            let end = items.len().min(start + PORTION);
+            let results: Vec<T> = items[start..end].iter().map(|item| work(item, &mut buffers)).collect();
+            done.push((portion, results));
+        }
+    };
+    let mut all = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..usual_threads()).map(|_| scope.spawn(one_thread)).collect();
+        let mut all = one_thread();
+        for thread in others {
+            all.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    });
+    all.sort_unstable_by_key(|(portion, _)| *portion);
+    all.into_iter().flat_map(|(_, results)| results).collect()
+}
+
+/// By key and content, without the extended attributes.
+fn by_content(one: &Candidate, other: &Candidate) -> Compared {
+    one.class.cmp(&other.class).then_with(|| match (one.seen, other.seen) {
+        (Seen::Nothing, Seen::Nothing) => one.file.cmp(&other.file),
+        (Seen::Beginning(one), Seen::Beginning(other)) | (Seen::Whole(one, _), Seen::Whole(other, _)) => {
+            one.as_bytes().cmp(other.as_bytes())
+        }
+        (one, other) => rank(one).cmp(&rank(other)),
+    })
+}
+
+fn rank(seen: Seen) -> u8 {
+    match seen {
+        Seen::Nothing => 0,
+        Seen::Beginning(_) => 1,
+        Seen::Whole(..) => 2,
+    }
+}
+
+/// Runs of neighbours that are the same.
+fn runs<T>(items: &[T], same: impl Fn(&T, &T) -> bool) -> impl Iterator<Item = &[T]> {
+    items.chunk_by(same)
+}
+
+/// All that were read whole, sorted by content, become classes.
+fn classes(plan: &mut Plan, candidates: &[Candidate], files: Vec<File>) -> Vec<Vec<File>> {
+    let mut files: Vec<Option<File>> = files.into_iter().map(Some).collect();
+    let mut classes = Vec::new();
+    for same in runs(candidates, |one, other| by_content(one, other).is_eq()).filter(|run| run.len() > 1) {
+        let mut same = same.to_vec();
+        let xattrs = |one: &Candidate| match one.seen {
+            Seen::Whole(_, xattrs) => *xattrs.as_bytes(),
+            _ => [0; 32],
+        };
+        same.sort_unstable_by_key(|one| (xattrs(one), one.file));
+        for class in runs(&same, |one, other| xattrs(one) == xattrs(other)) {
+            if class.len() > 1 {
+                classes.push(class.iter().filter_map(|one| files[one.file].take()).collect());
+            } else {
+                plan.omitted.other_xattrs += 1;
+            }
+        }
+    }
+    classes
+}
