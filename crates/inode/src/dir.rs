@@ -46,6 +46,10 @@ impl AsFd for DirFd {
 }
 
 impl DirFd {
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
     /// Opens a directory by an ambient path, following symbolic links: only for the roots that a user names.
     pub fn open_root(path: &Path) -> Result<Self, Fault> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -310,7 +314,12 @@ impl DirFd {
     /// Exchanges what `name` and `other` in the same directory stand for, at once (`renameat2(2)`, `RENAME_EXCHANGE`);
     /// `EINVAL` where the filesystem cannot.
     pub fn exchange(&self, name: &[u8], other: &[u8]) -> Result<(), Fault> {
-        rustix::fs::renameat_with(&self.fd, name, &self.fd, other, RenameFlags::EXCHANGE).op("exchange")
+        self.exchange_with(name, self, other)
+    }
+
+    /// Exchanges what `name` here and `other` in `to` stand for, as [`exchange`](Self::exchange) does.
+    pub fn exchange_with(&self, name: &[u8], to: &Self, other: &[u8]) -> Result<(), Fault> {
+        rustix::fs::renameat_with(&self.fd, name, &to.fd, other, RenameFlags::EXCHANGE).op("exchange")
     }
 
     /// Removes the name of anything but a directory.

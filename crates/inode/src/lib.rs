@@ -8,10 +8,12 @@
 
 pub mod clock;
 pub mod content;
+pub mod detail;
 pub mod dir;
 pub mod fault;
 pub mod file;
 pub mod filesystem;
+pub mod handle;
 pub mod limits;
 pub mod lock;
 pub mod mounts;
@@ -25,9 +27,11 @@ pub mod stat;
 pub mod xattr;
 
 pub use content::ContentHash;
+pub use detail::Detail;
 pub use dir::{DirFd, Last};
 pub use fault::{Errno, Fault, FsError};
 pub use file::RegularFile;
+pub use handle::Handle;
 pub use names::{Name, Names};
 pub use node::Node;
 pub use stat::{Kind, Stat, Timestamp};

@@ -26,6 +26,8 @@ pub struct Mount {
     pub kind: String,
     /// What is mounted: a device, a remote directory, or any word.
     pub source: Vec<u8>,
+    /// Options of this mount, joined by commas: `rw,noatime`.
+    pub flags: Vec<u8>,
     /// Options of the filesystem, joined by commas.
     pub options: Vec<u8>,
 }
@@ -86,6 +88,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let id = text(fields.next()?)?.parse().ok()?;
     let (major, minor) = text(fields.nth(1)?)?.split_once(':')?;
     let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
+    let flags = fields.next()?.to_vec();
     let mut behind = fields.skip_while(|field| *field != b"-").skip(1);
     Some(Mount {
         id,
@@ -94,6 +97,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
         point,
         kind: text(behind.next()?)?.to_owned(),
         source: unescape(behind.next().unwrap_or_default()),
+        flags,
         options: behind.next().unwrap_or_default().to_vec(),
     })
 }
@@ -140,6 +144,7 @@ mod tests {
             (all[0].kind.as_str(), all[0].options.as_slice()),
             ("ext3", b"rw,errors=continue".as_slice())
         );
+        assert_eq!(all[0].flags, b"rw,noatime");
         assert_eq!(
             (all[1].kind.as_str(), all[1].source.as_slice()),
             ("fuse.sshfs", b"me@host:/a b".as_slice())

@@ -155,6 +155,6 @@ impl Stat {
     }
 }
 
-fn timestamp(time: &rustix::fs::StatxTimestamp) -> Timestamp {
+pub(crate) fn timestamp(time: &rustix::fs::StatxTimestamp) -> Timestamp {
     Timestamp { seconds: time.tv_sec, nanoseconds: time.tv_nsec }
 }

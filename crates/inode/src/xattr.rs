@@ -75,7 +75,11 @@ impl Xattrs {
 
     /// Reads all attributes of the entry `name` without opening or following it.
     pub fn read_entry(dir: &DirFd, name: &[u8]) -> Result<Self, Fault> {
-        let fd = dir.open_path(name)?;
+        Self::read_held(dir.open_path(name)?)
+    }
+
+    /// Reads all attributes of what an `O_PATH` descriptor holds.
+    pub(crate) fn read_held(fd: impl AsFd) -> Result<Self, Fault> {
         let path = magic_link(&fd);
         Self::gather(
             |buffer| rustix::fs::listxattr(&path, buffer),
