@@ -19,6 +19,7 @@ pub mod place;
 pub mod relative;
 pub mod relink;
 pub mod repair;
+pub mod resolve;
 pub mod spread;
 pub mod swap;
 pub mod symlink;

@@ -6,6 +6,7 @@ mod dedupe;
 mod mounted;
 mod names;
 mod repair;
+mod resolve;
 mod spread;
 mod swap;
 mod usage;
