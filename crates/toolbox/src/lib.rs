@@ -14,6 +14,7 @@
 pub mod dangling;
 pub mod dedupe;
 pub mod journal;
+pub mod ln;
 pub mod names;
 pub mod place;
 pub mod relative;

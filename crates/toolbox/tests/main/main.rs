@@ -3,6 +3,7 @@
 
 mod dangling;
 mod dedupe;
+mod ln;
 mod mounted;
 mod names;
 mod repair;

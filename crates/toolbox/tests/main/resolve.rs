@@ -184,7 +184,7 @@ fn same_as_kernel(root: &Path, path: &[u8]) {
     let shown = OsStr::from_bytes(path);
     match (&ours.end, theirs) {
         (End::Reached(_, detail), Ok(stat)) => {
-            assert_eq!(detail.stat.identity(), stat.identity(), "{shown:?}")
+            assert_eq!(detail.stat.identity(), stat.identity(), "{shown:?}");
         }
         (End::Stopped(stop), Err(fault)) => {
             let wanted = match stop.why {
