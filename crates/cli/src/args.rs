@@ -4,7 +4,9 @@ mod dangling;
 mod du;
 mod help;
 mod keep;
+mod ln;
 mod names;
+mod resolve;
 mod restore;
 mod retention;
 mod undo;
@@ -19,7 +21,9 @@ use linksnap_engine::verbs::backup::Thoroughness;
 pub use crate::args::dangling::{DanglingArgs, DeedArgs, RemedyArg};
 pub use crate::args::du::DuArgs;
 pub use crate::args::keep::KeepArgs;
+pub use crate::args::ln::LnArgs;
 pub use crate::args::names::NamesArgs;
+pub use crate::args::resolve::ResolveArgs;
 pub use crate::args::restore::{OwnerArg, RestoreArgs};
 pub use crate::args::retention::{DeleteArgs, PinArgs, PruneArgs, UnpinArgs};
 pub use crate::args::undo::UndoArgs;
@@ -128,6 +132,12 @@ pub enum Verb {
     /// Tell every name of a file: on its filesystem, below some directories, or in all snapshots
     #[command(after_help = help::of(help::NAMES))]
     Names(NamesArgs),
+    /// Make links, or exchange two names; ask before something is replaced
+    #[command(after_help = help::of(help::LN))]
+    Ln(LnArgs),
+    /// Say where paths lead, step by step, and where and why they go no further
+    #[command(after_help = help::of(help::RESOLVE))]
+    Resolve(ResolveArgs),
     /// List the jobs, or check the configuration
     #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),

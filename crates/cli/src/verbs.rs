@@ -6,11 +6,13 @@ mod delete;
 mod du;
 mod init;
 mod jobs;
+mod ln;
 mod ls;
 mod names;
 mod pin;
 mod prune;
 mod reindex;
+mod resolve;
 mod restore;
 mod snapshots;
 mod undo;
@@ -40,6 +42,8 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Dangling(args) => dangling::dangling(args, output),
         Verb::Undo(args) => undo::undo(args, output),
         Verb::Names(args) => names::names(args, global, output),
+        Verb::Ln(args) => ln::ln(args, output),
+        Verb::Resolve(args) => resolve::resolve(args, output),
         Verb::Jobs(verb) => jobs::jobs(verb, global, output),
     }
 }

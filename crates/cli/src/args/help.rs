@@ -233,3 +233,38 @@ is refused. The file stays.
 Examples:
   linksnap undo linksnap-dangling-2026-04-08T020000Z.undo -n
   linksnap undo linksnap-dangling-2026-04-08T020000Z.undo --yes";
+
+pub const RESOLVE: &str = "\
+Shows each step that the kernel takes: mode, owner and name of every directory and link on the way, names in a link's \
+text moved in, other filesystems in brackets. `..` is what is above the directory reached, not the part of the path \
+before it. The last line says where the path leads, or where it goes no further and why: a name is missing, links lead \
+in a circle or are more than 40, something is no directory, or you may not search a directory.
+
+-f, -e and -m print what readlink(1) prints. In a pipe a newline in a name is written as \\n; --json is exact for all \
+names.
+
+The exit code is 1 if one of the paths goes no further.
+
+Examples:
+  linksnap resolve /etc/alternatives/editor
+  linksnap resolve -e current/../shared
+  linksnap resolve --json /proc/self/exe";
+
+pub const LN: &str = "\
+Makes hard links, or symbolic ones with -s. The text of a symbolic link is the target as typed, seen from the link's \
+directory; --relative and --absolute find it out, and imply -s. They follow links on the way to the target, but not the \
+target itself: a link to `current` stays one.
+
+Before something is replaced, and before a symbolic link is made that leads nowhere or back to itself, it asks, if there \
+is a terminal; without one nothing is made, and the exit code is 12, unless --force says so. Directories are never \
+replaced. A link that is there already as it is wanted is left alone. What is replaced is replaced at once: there is no \
+moment without the name. If something else takes the name meanwhile, that stays, and nothing is made.
+
+If one of several links cannot be made, none is. -n means --dry-run here; what it means to ln(1) is --no-dereference. \
+-v says inode numbers and counts of names, before and after.
+
+Examples:
+  linksnap ln -s releases/43 current
+  linksnap ln -s -f -T releases/43 current     replaces the link, even if it leads to a directory
+  linksnap ln --relative /srv/shared/a.conf /etc/app/
+  linksnap ln --swap current next";

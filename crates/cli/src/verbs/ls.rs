@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::{self, JsonPath};
 use crate::output::Output;
-use crate::{locate, sandbox, table};
+use crate::{kind, locate, sandbox, table};
 
 /// Lists.
 pub fn ls(args: &LsArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -72,11 +72,11 @@ fn understand(args: &LsArgs) -> Result<(String, Vec<Vec<u8>>), Failure> {
 /// As `ls -l` has it: mode, owner, group, size or device, time, path, target.
 fn long(entry: &ListedEntry, output: &Output) -> Vec<u8> {
     let size = match entry.kind {
-        Kind::CharDevice | Kind::BlockDevice => device(entry.rdev),
+        Kind::CharDevice | Kind::BlockDevice => kind::device(entry.rdev),
         _ => entry.size.to_string(),
     };
     let time = table::local_time(entry.mtime.seconds);
-    let mode = mode(entry.kind, entry.mode);
+    let mode = kind::mode(entry.kind, entry.mode);
     let mut line = format!("{mode} {:>5} {:>5} {size:>12} {time} ", entry.uid, entry.gid).into_bytes();
     line.extend(output.name(&entry.path));
     if let Some(target) = &entry.target {
@@ -84,56 +84,6 @@ fn long(entry: &ListedEntry, output: &Output) -> Vec<u8> {
         line.extend(output.name(target));
     }
     line
-}
-
-/// `major, minor`, as glibc's `makedev(3)` packs them.
-fn device(rdev: u64) -> String {
-    let major = (rdev >> 8 & 0xfff) | (rdev >> 32 & 0xffff_f000);
-    let minor = (rdev & 0xff) | (rdev >> 12 & 0xffff_ff00);
-    format!("{major}, {minor}")
-}
-
-/// `drwxr-sr-t`.
-fn mode(kind: Kind, mode: u16) -> String {
-    let mut text = String::from(letter(kind));
-    let special = [(0o4000, 's'), (0o2000, 's'), (0o1000, 't')];
-    for (shift, (bit, sign)) in [6, 3, 0].into_iter().zip(special) {
-        let bits = mode >> shift;
-        text.push(if bits & 4 != 0 { 'r' } else { '-' });
-        text.push(if bits & 2 != 0 { 'w' } else { '-' });
-        text.push(match (mode & bit != 0, bits & 1 != 0) {
-            (true, true) => sign,
-            (true, false) => sign.to_ascii_uppercase(),
-            (false, true) => 'x',
-            (false, false) => '-',
-        });
-    }
-    text
-}
-
-fn letter(kind: Kind) -> char {
-    match kind {
-        Kind::File => '-',
-        Kind::Directory => 'd',
-        Kind::Symlink => 'l',
-        Kind::Fifo => 'p',
-        Kind::Socket => 's',
-        Kind::CharDevice => 'c',
-        Kind::BlockDevice => 'b',
-    }
-}
-
-/// The word for a kind of inode in JSON.
-pub fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::File => "file",
-        Kind::Directory => "directory",
-        Kind::Symlink => "symlink",
-        Kind::Fifo => "fifo",
-        Kind::Socket => "socket",
-        Kind::CharDevice => "char-device",
-        Kind::BlockDevice => "block-device",
-    }
 }
 
 #[derive(Serialize)]
@@ -162,7 +112,7 @@ impl Element {
         let is_device = matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice);
         Self {
             path: JsonPath::new(&entry.path),
-            kind: word(entry.kind),
+            kind: kind::word(entry.kind),
             mode: format!("{:04o}", entry.mode),
             uid: entry.uid,
             gid: entry.gid,
@@ -171,33 +121,7 @@ impl Element {
             target: entry.target.as_deref().map(json::text),
             target_b64: entry.target.as_deref().and_then(json::exact),
             blake3: entry.hash.as_ref().map(ToString::to_string),
-            device: is_device.then(|| device(entry.rdev)),
+            device: is_device.then(|| kind::device(entry.rdev)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Kind, device, mode};
-
-    #[test]
-    fn modes_look_as_in_ls() {
-        let table = [
-            (Kind::File, 0o644, "-rw-r--r--"),
-            (Kind::Directory, 0o1777, "drwxrwxrwt"),
-            (Kind::File, 0o4755, "-rwsr-xr-x"),
-            (Kind::File, 0o6644, "-rwSr-Sr--"),
-            (Kind::Symlink, 0o777, "lrwxrwxrwx"),
-            (Kind::Directory, 0o1000, "d--------T"),
-        ];
-        for (kind, bits, wanted) in table {
-            assert_eq!(mode(kind, bits), wanted);
-        }
-    }
-
-    #[test]
-    fn device_numbers_are_taken_apart() {
-        assert_eq!(device(0x0103), "1, 3");
-        assert_eq!(device(0x0010_0305), "3, 261");
     }
 }

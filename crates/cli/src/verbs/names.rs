@@ -16,9 +16,9 @@ use crate::display::Form;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::JsonPath;
+use crate::kind::word;
 use crate::output::Output;
 use crate::size::{count, counted};
-use crate::verbs::ls::word;
 use crate::walking::Walking;
 use crate::{escape, signals};
 

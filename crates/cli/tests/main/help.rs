@@ -21,6 +21,8 @@ const VERBS: &[&str] = &[
     "names",
     "dangling",
     "undo",
+    "ln",
+    "resolve",
     "jobs",
     "jobs list",
     "jobs check",
