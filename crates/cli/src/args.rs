@@ -4,6 +4,7 @@ mod dangling;
 mod du;
 mod help;
 mod keep;
+mod links;
 mod ln;
 mod names;
 mod resolve;
@@ -18,9 +19,10 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use linksnap_engine::verbs::backup::Thoroughness;
 
-pub use crate::args::dangling::{DanglingArgs, DeedArgs, RemedyArg};
+pub use crate::args::dangling::{AlternativesArgs, DanglingArgs, DeedArgs, RemedyArg};
 pub use crate::args::du::DuArgs;
 pub use crate::args::keep::KeepArgs;
+pub use crate::args::links::{KindArg, LinksArgs};
 pub use crate::args::ln::LnArgs;
 pub use crate::args::names::NamesArgs;
 pub use crate::args::resolve::ResolveArgs;
@@ -126,6 +128,9 @@ pub enum Verb {
     /// Find symbolic links that lead nowhere, say why, and repair them
     #[command(after_help = help::of(help::DANGLING))]
     Dangling(Box<DanglingArgs>),
+    /// Count symbolic links by kind, list them, and make them relative, absolute or short
+    #[command(after_help = help::of(help::LINKS))]
+    Links(Box<LinksArgs>),
     /// Take back what dangling or links changed
     #[command(after_help = help::of(help::UNDO))]
     Undo(UndoArgs),

@@ -6,6 +6,7 @@ mod delete;
 mod du;
 mod init;
 mod jobs;
+mod links;
 mod ln;
 mod ls;
 mod names;
@@ -40,6 +41,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Verify(args) => verify::verify(args, global, output),
         Verb::Reindex(args) => reindex::reindex(args, global, output),
         Verb::Dangling(args) => dangling::dangling(args, output),
+        Verb::Links(args) => links::links(args, output),
         Verb::Undo(args) => undo::undo(args, output),
         Verb::Names(args) => names::names(args, global, output),
         Verb::Ln(args) => ln::ln(args, output),

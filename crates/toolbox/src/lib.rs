@@ -11,9 +11,12 @@
 //!
 //! Knows nothing of repositories, SQL or terminals.
 
+pub mod alternatives;
+pub mod convert;
 pub mod dangling;
 pub mod dedupe;
 pub mod journal;
+pub mod links;
 pub mod ln;
 pub mod names;
 pub mod place;

@@ -1,12 +1,13 @@
 //! What could be done about links that lead nowhere: a plan, which [`relink`](crate::relink) carries out.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use linksnap_inode::path::{join, parts};
 use linksnap_inode::{DirFd, FsError, Kind, Stat};
 
 use crate::dangling::{Dangling, Finding};
+use crate::links;
 use crate::relative::relative;
 use crate::relink::{Deed, Step};
 use crate::symlink::{self, is_below, real_below, real_dir};
@@ -144,7 +145,7 @@ impl Thing {
 /// # Errors
 /// If the root directory of this process cannot be opened.
 pub fn plan(dangling: Dangling, remedies: &[Remedy], index: &Index) -> Result<Vec<Repair>, FsError> {
-    let any = DirFd::open_root(Path::new("/")).map_err(|fault| fault.at("/"))?;
+    let any = links::root_directory()?;
     let Dangling { findings, real_roots, .. } = dangling;
     let repairs = findings.into_iter().map(|finding| {
         let proposal = match real_roots[finding.link.root].as_deref() {

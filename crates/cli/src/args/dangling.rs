@@ -38,7 +38,33 @@ pub struct DanglingArgs {
     #[arg(long, value_name = "DIR", requires = "fix")]
     pub search: Vec<PathBuf>,
     #[command(flatten)]
+    pub alternatives: AlternativesArgs,
+    #[command(flatten)]
     pub deed: DeedArgs,
+}
+
+/// Where the alternatives system is, with the options of `update-alternatives`.
+#[derive(Args)]
+#[command(next_help_heading = "Alternatives")]
+pub struct AlternativesArgs {
+    /// Look at the links of the alternatives system instead, and say what mends them
+    #[arg(long, conflicts_with_all = ["roots", "fix", "leaving", "cross_mounts", "print", "print0"])]
+    pub alternatives: bool,
+    /// The system, if it is not the running one
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "alternatives",
+        default_value = "/",
+        hide_default_value = true
+    )]
+    pub root: PathBuf,
+    /// Its administrative directory [default: /var/lib/dpkg/alternatives, else /var/lib/alternatives, below --root]
+    #[arg(long, value_name = "DIR", requires = "alternatives")]
+    pub admindir: Option<PathBuf>,
+    /// The directory of its links, as of --root
+    #[arg(long, value_name = "DIR", requires = "alternatives", default_value = "/etc/alternatives")]
+    pub altdir: PathBuf,
 }
 
 /// A way to repair a link.

@@ -215,6 +215,9 @@ HOW: search,relative. What is done is written to an undo file first, and each li
 touched: what has changed since it was planned stays. Links of the alternatives system, and those of which nobody knows \
 whether there is something, are left alone.
 
+--alternatives reads what update-alternatives (on Fedora: alternatives) keeps of its groups, and compares it with the links: \
+those that are missing, lead nowhere or elsewhere, and choices that are gone; with the command that mends each.
+
 Exit code 1: there are such links (with --fix: some are left). 0: there are none. 3: there are none, but parts could not \
 be read (with --fix: something was refused).
 
@@ -222,7 +225,8 @@ Examples:
   linksnap dangling /srv/www
   linksnap dangling --print0 /srv/www | xargs -0 ls -l
   linksnap dangling /srv/www --fix --search /srv
-  linksnap dangling /srv/www --fix=search,remove --yes --undo /root/www.undo";
+  linksnap dangling /srv/www --fix=search,remove --yes --undo /root/www.undo
+  linksnap dangling --alternatives";
 
 pub const UNDO: &str = "\
 FILE was written by a command that changed links. Its changes are taken back, the last one first, each only if what it \
@@ -268,3 +272,23 @@ Examples:
   linksnap ln -s -f -T releases/43 current     replaces the link, even if it leads to a directory
   linksnap ln --relative /srv/shared/a.conf /etc/app/
   linksnap ln --swap current next";
+
+pub const LINKS: &str = "\
+Each link is absolute or relative, and can be: dangling (the kernel cannot follow it), leaving (it says a path out of the \
+ROOT that it was found below), crossing (what it leads to is on another filesystem), longer (than a text of the same \
+manner that leads to the same; --list shows it). None is followed on the way; what is mounted below a ROOT is left out \
+unless --cross-mounts is given.
+
+--to-relative, --to-absolute and --shorten show a plan, and do it with --yes, or after asking if there is a terminal. A new \
+text leads to the same file or directory, which is looked at before each change, and through the same other links. What \
+is done is written to an undo file first. Links that lead nowhere stay, and so do those that update-alternatives or \
+systemd compare by their text; -v lists them. --to-relative changes only what stays below the ROOT, so that it can be \
+moved, unless --leaving is given.
+
+Exit code 1: the plan was not carried out. 3: something could not be read, or was refused.
+
+Examples:
+  linksnap links /srv/www
+  linksnap links /srv/www --list leaving,longer
+  linksnap links /srv/www --to-relative -n
+  linksnap links /srv/www --to-relative --yes --undo /root/www.undo";

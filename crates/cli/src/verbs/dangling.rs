@@ -1,5 +1,6 @@
 //! `dangling`: symbolic links that lead nowhere.
 
+mod alternatives;
 mod fix;
 
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +23,9 @@ use crate::walking::Walking;
 
 /// Lists them, or repairs them.
 pub fn dangling(args: &DanglingArgs, output: &Output) -> Result<Exit, Failure> {
+    if args.alternatives.alternatives {
+        return sandbox::looking(output, || alternatives::check(&args.alternatives, output));
+    }
     if !args.fix.is_empty() {
         return fix::fix(args, output);
     }

@@ -235,3 +235,35 @@ fn where_nobody_may_look_a_link_is_told_but_not_repaired() {
         "leave    www/link -> secret/file: no permission: secret; there may be something\n"
     );
 }
+
+#[test]
+fn the_alternatives_are_looked_at_and_told_what_mends_them() {
+    let stage = Stage::new();
+    stage.write("sys/usr/bin/vi-1", "");
+    let admin = "auto\n/usr/bin/editor\n\n/usr/bin/vi-1\n10\n/usr/bin/vi-2\n20\n\n";
+    stage.write("sys/var/lib/dpkg/alternatives/editor", admin);
+    stage.write("sys/etc/alternatives/README", "");
+    symlink("/etc/alternatives/editor", stage.path("sys/usr/bin/editor")).unwrap();
+    symlink("/usr/bin/vi-2", stage.path("sys/etc/alternatives/editor")).unwrap();
+    symlink("/usr/bin/nothing", stage.path("sys/etc/alternatives/old")).unwrap();
+    let verb = ["dangling", "--alternatives", "--root", "sys"];
+    let called = stage.call(verb).exited(1).said(&["2 faults in 1 group"]);
+    let wanted = "\
+editor: /etc/alternatives/editor -> /usr/bin/vi-2: what is chosen is missing
+    update-alternatives --auto editor  (chooses /usr/bin/vi-1)
+old: /etc/alternatives/old -> /usr/bin/nothing: leads nowhere, and belongs to no group
+    rm /etc/alternatives/old
+";
+    assert_eq!(called.text(), wanted);
+    let json = stage.call(verb.iter().chain(&["--json"])).exited(1).json_line("alternative");
+    assert_eq!(json["command"].as_str(), Some("update-alternatives --auto editor"));
+
+    stage.write("sys/usr/bin/vi-2", "");
+    fs::remove_file(stage.path("sys/etc/alternatives/old")).unwrap();
+    stage.call(verb).succeeded().said(&["nothing wrong in 1 group"]);
+    stage
+        .call(["dangling", "--alternatives", "--root", "source"])
+        .exited(2)
+        .said(&["no alternatives system", "--admindir"]);
+    stage.call(["dangling", "--alternatives", "www"]).exited(2);
+}

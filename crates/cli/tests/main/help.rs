@@ -20,6 +20,7 @@ const VERBS: &[&str] = &[
     "reindex",
     "names",
     "dangling",
+    "links",
     "undo",
     "ln",
     "resolve",

@@ -10,11 +10,11 @@ mod du;
 mod guards;
 mod help;
 mod interruption;
+mod links;
 mod ln;
 mod locks;
 mod names;
 mod papers;
-
 mod pins;
 mod pipes;
 mod prune;

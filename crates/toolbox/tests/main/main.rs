@@ -1,8 +1,10 @@
 //! The tools on real trees. One file a tool, named as the tool.
 #![expect(clippy::disallowed_methods, reason = "the trees of tests are made by path")]
 
+mod alternatives;
 mod dangling;
 mod dedupe;
+mod links;
 mod ln;
 mod mounted;
 mod names;
