@@ -162,6 +162,8 @@ impl Output {
     /// A remark for the person who watches.
     pub fn remark(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet && !self.is_json() {
+            // What it is about is seen before it.
+            self.sink().flush();
             say_raw(&escape::message(text));
         }
     }
@@ -185,6 +187,7 @@ impl Output {
         if self.is_json() {
             return self.json(&TroubleLine { r#type: "problem", path: JsonPath::new(path), message });
         }
+        self.sink().flush();
         let (path, message) = (escape::for_terminal(path), escape::message(message));
         say_raw(&format!("{} {path}: {message}", self.styled("problem:", "\x1b[1;33m")));
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use linksnap_inode::dir::path_bytes;
 use linksnap_inode::path::above;
 use linksnap_inode::{DirFd, FsError};
 use linksnap_toolbox::journal::Journal;
@@ -108,7 +109,7 @@ impl Work<'_> {
 
     fn tell(&self, step: &Step, what: &Result<Outcome, Refusal>, output: &Output) {
         let path = step.link.shown(self.roots);
-        let path = linksnap_inode::dir::path_bytes(&path);
+        let path = path_bytes(&path);
         if output.is_json() {
             return output.json(&OutcomeLine::new(path, step, what));
         }
@@ -136,7 +137,7 @@ impl Done {
     }
 
     /// "2 links changed, 1 removed", and how that is taken back.
-    pub fn words(&self, undo: &Path) -> String {
+    pub fn words(&self, undo: &Path, output: &Output) -> Vec<u8> {
         let mut words = format!("{} changed", counted(self.retargeted, "link", "links"));
         let others = [
             (self.removed, "removed"),
@@ -146,8 +147,10 @@ impl Done {
         for (number, what) in others.into_iter().filter(|(number, _)| *number > 0) {
             words.push_str(&format!(", {number} {what}"));
         }
+        let mut words = words.into_bytes();
         if self.retargeted + self.removed > 0 {
-            words.push_str(&format!("; `linksnap undo {}` takes it back", undo.display()));
+            let file = output.name(path_bytes(undo));
+            words.extend([b"; `linksnap undo ".as_slice(), &file, b"` takes it back"].concat());
         }
         words
     }

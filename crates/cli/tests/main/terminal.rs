@@ -161,6 +161,39 @@ fn damage_and_problems_are_told_without_control_characters() {
 }
 
 #[test]
+fn links_are_told_and_changed_without_control_characters() {
+    skip_unless!(has_tool("script"), "script is missing");
+    let stage = Stage::new();
+    let source = stage.path("source");
+    fs::create_dir(source.join("sub")).unwrap();
+    fs::write(source.join("sub").join(evil("file")), "x").unwrap();
+    symlink(evil("gone"), source.join("to-evil")).unwrap();
+    symlink(source.join("sub").join(evil("file")), source.join(evil("absolute"))).unwrap();
+    symlink(Path::new("old").join(evil("file")), source.join(evil("moved"))).unwrap();
+    let undo = evil("undo");
+    call_all(
+        &stage,
+        &[
+            (words!["dangling", "source"], 1, true),
+            (words!["dangling", "source", "--print"], 1, true),
+            (words!["dangling", "source", "--json"], 1, true),
+            (words!["dangling", evil("nothing")], 3, true),
+            (words!["dangling", "source", "--leaving", "-v"], 1, true),
+            (words!["dangling", "source", "--fix", "-n"], 1, true),
+            (words!["links", "source", "--list", "all"], 0, true),
+            (words!["links", "source", "--to-relative", "--yes", "--undo", undo], 0, true),
+            (words!["links", "source", "--to-relative", "--yes", "--undo", undo], 0, false),
+            (words!["links", "source", "--to-absolute", "--yes", "--undo", undo], 1, true),
+            (words!["undo", undo, "-n"], 0, true),
+            (words!["undo", undo, "--yes", "--json"], 0, true),
+            (words!["undo", undo, "--yes"], 0, true),
+            (words!["undo", evil("nothing"), "--yes"], 2, true),
+            (words!["dangling", "--alternatives", "--root", evil("nothing")], 2, true),
+        ],
+    );
+}
+
+#[test]
 fn notes_of_pins_are_shown_without_control_characters() {
     skip_unless!(has_tool("script"), "script is missing");
     let stage = stage();

@@ -157,3 +157,39 @@ proptest! {
         prop_assert_eq!(as_find_does(top.path()), by_find(top.path()));
     }
 }
+
+/// Something mounted, until it is dropped.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn of(kind: &str, at: PathBuf) -> Option<Self> {
+        let done = Command::new("mount").args(["-t", kind, "linksnap-test"]).arg(&at).output().ok()?;
+        done.status.success().then_some(Self(at))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(done.is_ok_and(|status| status.success()), "{} is still mounted", self.0.display());
+    }
+}
+
+#[test]
+fn mounts_are_entered_only_if_asked_for_and_the_kernels_own_never() {
+    let top = TempDir::new().unwrap();
+    let root = top.path().canonicalize().unwrap();
+    TreeBuilder::new(&root).dir("disk").dir("proc").symlink("a", "gone");
+    let mounts = (Mount::of("tmpfs", root.join("disk")), Mount::of("proc", root.join("proc")));
+    let (Some(_disk), Some(_proc)) = &mounts else {
+        return linksnap_testkit::skip::announce(linksnap_testkit::test_name!(), "cannot mount");
+    };
+    symlink("gone", root.join("disk/b")).unwrap();
+    let look = |mounts| {
+        let found = dangling::find(std::slice::from_ref(&root), Scope::Broken, mounts, &Unwatched);
+        let paths: Vec<Vec<u8>> = found.findings.into_iter().map(|one| one.link.path).collect();
+        (paths, found.mounts_left_out, found.problems.len())
+    };
+    assert_eq!(look(Mounts::Stay), (vec![b"a".to_vec()], 2, 0));
+    assert_eq!(look(Mounts::Cross), (vec![b"a".to_vec(), b"disk/b".to_vec()], 1, 0));
+}

@@ -52,7 +52,7 @@ fn plan_and_do(args: &DanglingArgs, undo: PathBuf, output: &Output) -> Result<Ex
     };
     match done {
         _ if output.is_json() => output.json(&Summary::new(&repairs, planned, problems, done, &work.undo)),
-        Some(done) => output.report(done.words(&work.undo)),
+        Some(done) => output.report(done.words(&work.undo, output)),
         None => {}
     }
     if let (Some(_), Some(signal)) = (done, signals::caught()) {

@@ -66,7 +66,7 @@ fn plan_and_do(
             let done = done.unwrap_or_default();
             output.json(&Summary { r#type: "summary", planned, problems, changed: wanted, done, undo });
         }
-        Some(done) => output.report(done.words(&work.undo)),
+        Some(done) => output.report(done.words(&work.undo, output)),
         None => {}
     }
     Ok(match (done, signals::caught()) {
