@@ -11,6 +11,7 @@ mod resolve;
 mod restore;
 mod retention;
 mod undo;
+mod usage;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub use crate::args::resolve::ResolveArgs;
 pub use crate::args::restore::{OwnerArg, RestoreArgs};
 pub use crate::args::retention::{DeleteArgs, PinArgs, PruneArgs, UnpinArgs};
 pub use crate::args::undo::UndoArgs;
+
+pub use crate::args::usage::{ByArg, UsageArgs};
 
 use crate::{patience, size, tag, thoroughness};
 
@@ -143,6 +146,9 @@ pub enum Verb {
     /// Say where paths lead, step by step, and where and why they go no further
     #[command(after_help = help::of(help::RESOLVE))]
     Resolve(ResolveArgs),
+    /// Say how full filesystems are, in bytes and inodes, and which directories fill them
+    #[command(after_help = help::of(help::USAGE))]
+    Usage(UsageArgs),
     /// List the jobs, or check the configuration
     #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),

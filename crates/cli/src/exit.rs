@@ -38,6 +38,10 @@ pub enum Exit {
     Locked,
     /// A guard refused.
     Guard,
+    /// A filesystem is fuller than the first threshold allows.
+    Warning,
+    /// Than the second.
+    Critical,
     /// A signal ended it.
     Interrupted(Signal),
 }
@@ -54,6 +58,8 @@ impl Exit {
             Self::NoRepository => 10,
             Self::Locked => 11,
             Self::Guard => 12,
+            Self::Warning => 1,
+            Self::Critical => 2,
             Self::Interrupted(Signal::Interrupt) => 130,
             Self::Interrupted(Signal::Terminate) => 143,
         }
@@ -70,13 +76,15 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Problems => 1,
-            Self::Damage => 2,
-            Self::Locked => 3,
-            Self::Guard => 4,
-            Self::Usage => 5,
-            Self::NoRepository => 6,
-            Self::Failed => 7,
-            Self::Interrupted(_) => 8,
+            Self::Warning => 2,
+            Self::Critical => 3,
+            Self::Damage => 4,
+            Self::Locked => 5,
+            Self::Guard => 6,
+            Self::Usage => 7,
+            Self::NoRepository => 8,
+            Self::Failed => 9,
+            Self::Interrupted(_) => 10,
         }
     }
 }
@@ -98,7 +106,7 @@ impl From<Class> for Exit {
 mod tests {
     use super::{Exit, HELP, Signal};
 
-    const ALL: [Exit; 10] = [
+    const ALL: [Exit; 12] = [
         Exit::Done,
         Exit::Failed,
         Exit::Usage,
@@ -107,6 +115,8 @@ mod tests {
         Exit::NoRepository,
         Exit::Locked,
         Exit::Guard,
+        Exit::Warning,
+        Exit::Critical,
         Exit::Interrupted(Signal::Interrupt),
         Exit::Interrupted(Signal::Terminate),
     ];

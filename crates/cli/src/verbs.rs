@@ -17,6 +17,7 @@ mod resolve;
 mod restore;
 mod snapshots;
 mod undo;
+mod usage;
 mod verify;
 
 use crate::args::{Cli, Verb};
@@ -46,6 +47,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Names(args) => names::names(args, global, output),
         Verb::Ln(args) => ln::ln(args, output),
         Verb::Resolve(args) => resolve::resolve(args, output),
+        Verb::Usage(args) => usage::usage(args, output),
         Verb::Jobs(verb) => jobs::jobs(verb, global, output),
     }
 }

@@ -126,6 +126,25 @@ Examples:
   linksnap names 1312345 /var
   linksnap names /backup/web1/latest/srv/www/logo.png";
 
+pub const USAGE: &str = "\
+Without PATH all mounted filesystems that can be filled, each once however often it is mounted; with PATH those that the \
+paths are on. Percentages are of what ordinary users may fill, rounded up, as df has them. A number of inodes with ~ is of \
+a filesystem that makes them as needed: so many would fit into the free space. - stands where none are counted.
+
+--warn and --crit are percentages of bytes or inodes, whatever is fuller. If a filesystem reaches them, the exit code is \
+1 (warning) or 2 (critical). --monitor prints what monitoring systems expect of a plugin: one line with performance data, \
+by default with 80 and 95, and exit code 3 if something cannot be found out.
+
+--where counts the inodes and bytes below directories (by default the current one), each inode once: one with several \
+names in the directory whose path comes first. What is mounted below is left out. Bytes are those on the disk, as du counts \
+them; with --apparent-size the sizes of files and symbolic links.
+
+Examples:
+  linksnap usage
+  linksnap usage /srv /home --warn 80 --crit 95
+  linksnap usage --monitor
+  linksnap usage --where /var --by inodes";
+
 pub const PRUNE: &str = "\
 What to keep comes from the --keep options; if there is none, from the job's section of the configuration, else from \
 [defaults]. A snapshot stays if one of the rules keeps it. A rule that counts keeps the newest snapshot of each of the \

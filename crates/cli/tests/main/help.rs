@@ -24,6 +24,7 @@ const VERBS: &[&str] = &[
     "undo",
     "ln",
     "resolve",
+    "usage",
     "jobs",
     "jobs list",
     "jobs check",

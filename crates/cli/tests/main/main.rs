@@ -7,6 +7,7 @@ mod configuration;
 mod dangling;
 mod delete;
 mod du;
+mod filesystems;
 mod guards;
 mod help;
 mod interruption;
