@@ -246,6 +246,14 @@ impl DirFd {
         }
     }
 
+    /// Opens for writing what the magic link `name` of `/proc/PID/fd` leads to, without waiting for anything: the very
+    /// inode, whether it has a name or not (`proc_pid_fd(5)`). What was opened is for the caller to look at.
+    pub fn open_target_to_write(&self, name: &[u8]) -> Result<RegularFile, Fault> {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty());
+        Ok(RegularFile::from_fd(fd.op("open for writing")?))
+    }
+
     /// Creates the regular file `name`, mode 0600, which must not exist; open for writing.
     pub fn create_file(&self, name: &[u8]) -> Result<RegularFile, Fault> {
         let flags = OFlags::RDWR

@@ -30,6 +30,12 @@ pub fn stand_back() {
     debug_assert!(!refused, "anybody may stand back");
 }
 
+/// In how many ticks a second the kernel tells times in `/proc` (`sysconf(3)`, `_SC_CLK_TCK`).
+#[must_use]
+pub fn clock_ticks() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
+}
+
 /// The host's name (`uname(2)`).
 #[must_use]
 pub fn host_name() -> String {

@@ -52,6 +52,12 @@ pub fn at(path: &Path) -> Result<u64, Fault> {
     }
 }
 
+/// A device number of its two parts, as `stat(2)` tells it (`makedev(3)`).
+#[must_use]
+pub fn device(major: u32, minor: u32) -> u64 {
+    rustix::fs::makedev(major, minor)
+}
+
 /// All mounts in the order in which they were made, so that one that hides another comes after it.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ pub mod alternatives;
 pub mod convert;
 pub mod dangling;
 pub mod dedupe;
+pub mod deleted;
 pub mod journal;
 pub mod links;
 pub mod ln;

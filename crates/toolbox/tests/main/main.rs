@@ -4,6 +4,7 @@
 mod alternatives;
 mod dangling;
 mod dedupe;
+mod deleted;
 mod links;
 mod ln;
 mod mounted;
