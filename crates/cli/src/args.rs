@@ -1,6 +1,7 @@
 //! The arguments as they are typed. What they mean is decided by the verbs.
 
 mod dangling;
+mod dedupe;
 mod du;
 mod help;
 mod keep;
@@ -21,6 +22,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use linksnap_engine::verbs::backup::Thoroughness;
 
 pub use crate::args::dangling::{AlternativesArgs, DanglingArgs, DeedArgs, RemedyArg};
+pub use crate::args::dedupe::DedupeArgs;
 pub use crate::args::du::DuArgs;
 pub use crate::args::keep::KeepArgs;
 pub use crate::args::links::{KindArg, LinksArgs};
@@ -135,6 +137,10 @@ pub enum Verb {
     #[command(after_help = help::of(help::LINKS))]
     Links(Box<LinksArgs>),
     /// Take back what dangling or links changed
+    /// Find equal files, and make them one: hard links, or files that share their blocks
+    #[command(after_help = help::of(help::DEDUPE))]
+    Dedupe(Box<DedupeArgs>),
+    /// Take back what dangling, links or dedupe changed
     #[command(after_help = help::of(help::UNDO))]
     Undo(UndoArgs),
     /// Tell every name of a file: on its filesystem, below some directories, or in all snapshots

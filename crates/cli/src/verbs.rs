@@ -2,6 +2,7 @@
 
 mod backup;
 mod dangling;
+mod dedupe;
 mod delete;
 mod du;
 mod init;
@@ -43,6 +44,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Reindex(args) => reindex::reindex(args, global, output),
         Verb::Dangling(args) => dangling::dangling(args, output),
         Verb::Links(args) => links::links(args, output),
+        Verb::Dedupe(args) => dedupe::dedupe(args, output),
         Verb::Undo(args) => undo::undo(args, output),
         Verb::Names(args) => names::names(args, global, output),
         Verb::Ln(args) => ln::ln(args, output),

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use linksnap_inode::content::Bytes;
-use linksnap_inode::{DirFd, Fault, RegularFile};
+use linksnap_inode::{DirFd, Errno, Fault, RegularFile};
 
 /// `/proc` gives little more than a page at once.
 const PIECE: usize = 16 * 1024;
@@ -30,12 +30,13 @@ pub fn of(inodes: &HashSet<(u64, u64)>) -> Result<Writers, Fault> {
     let numbers: HashSet<u64> = inodes.iter().map(|(_, inode)| *inode).collect();
     let mut writers = Writers::default();
     for process in proc.names()?.iter().filter(|name| name.bytes.iter().all(u8::is_ascii_digit)) {
-        // A process that has ended meanwhile writes no more.
-        let Ok(process) = proc.open_dir(process.bytes) else { continue };
-        match look_at(&process, inodes, &numbers, &mut writers.written) {
-            Ok(()) => {}
-            Err(_) if process.stat_entry(b"fd").is_err() => {}
-            Err(_) => writers.unseen += 1,
+        let looked = proc
+            .open_dir(process.bytes)
+            .and_then(|process| look_at(&process, inodes, &numbers, &mut writers.written));
+        match looked {
+            // One that has ended, or has no memory of its own, writes no more.
+            Err(fault) if ![Errno::NOENT, Errno::SRCH].contains(&fault.errno) => writers.unseen += 1,
+            _ => {}
         }
     }
     Ok(writers)

@@ -247,8 +247,33 @@ Examples:
   linksnap dangling /srv/www --fix=search,remove --yes --undo /root/www.undo
   linksnap dangling --alternatives";
 
+pub const DEDUPE: &str = "\
+Of equal files the one with most names stays, else the oldest, else the first by path; the others become further names of \
+it. With --reflink they stay files of their own, with their attributes, and share its blocks.
+
+Linked are only files of the same mode, owner, group, modification time and extended attributes, unless told otherwise; \
+then those of the file that stays hold for all. From then on, whoever writes to one writes to all: do not link what is \
+edited in place. Empty files are left alone, and with --reflink those smaller than a block of 4 KiB: they would free \
+nothing. So is what is mounted below a ROOT; no link leads across filesystems, and none beyond the most names that the \
+filesystem allows. A ROOT with a repository in it is refused (12).
+
+What is to be done is shown; then it is asked for, or needs --yes. Before a name is replaced, both files are compared \
+byte by byte; it is replaced at once, so that it is never missing, and the old file is removed only if no process has it \
+open for writing and nothing has changed meanwhile, else it gets its name back. Root sees all processes but those of \
+other machines (NFS) and of PID namespaces that enclose this one; an ordinary user sees only his own. Files that were \
+written in the last 10 seconds, that are locked (flock), open for writing or changed since they were read are left, and \
+the exit code is 3.
+
+What is linked is recorded first in a file that `linksnap undo` takes back: every file gets an inode of its own again, \
+with the attributes that it had.
+
+Examples:
+  linksnap dedupe /srv/www -n                  what is equal, and what linking frees
+  linksnap dedupe /srv/www /srv/archive --ignore-times --yes
+  linksnap dedupe --reflink /home --min-size 1MiB";
+
 pub const UNDO: &str = "\
-FILE was written by a command that changed links. Its changes are taken back, the last one first, each only if what it \
+FILE was written by a command that changed links or linked files. Its changes are taken back, the last one first, each only if what it \
 left is still there; otherwise it is left alone and the exit code is 3. What was taken back already, or was never done \
 because the command was interrupted, is counted and no problem. A file that others than you and root could have written \
 is refused. The file stays.

@@ -21,6 +21,7 @@ const VERBS: &[&str] = &[
     "names",
     "dangling",
     "links",
+    "dedupe",
     "undo",
     "ln",
     "resolve",

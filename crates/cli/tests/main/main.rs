@@ -5,6 +5,7 @@
 mod backup;
 mod configuration;
 mod dangling;
+mod dedupe;
 mod delete;
 mod du;
 mod filesystems;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use linksnap_inode::filesystem::{Filesystem, Nature};
-use linksnap_inode::path::{as_path, under};
+use linksnap_inode::path::{as_path, join, under};
 use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind, Stat};
 
 use super::{File, NameAt, Observe, Omitted, Options, Share};
@@ -219,12 +219,12 @@ impl Found {
         entries.sort_unstable_by_key(|(stat, _)| stat.identity());
         self.files = files(entries);
         let (directories, names) = (&self.directories, &self.names);
-        let path = |name: &NameAt| {
-            let (root, path) = &directories[name.directory as usize];
-            (*root, path.as_slice(), &names[name.start..name.start + usize::from(name.length)])
-        };
         for file in self.files.iter_mut().filter(|file| file.names.len() > 1) {
-            file.names.sort_by(|one, other| path(one).cmp(&path(other)));
+            file.names.sort_by_cached_key(|name| {
+                let (root, path) = &directories[name.directory as usize];
+                let name = &names[name.start..name.start + usize::from(name.length)];
+                (*root, as_path(&join(path, name)).to_path_buf())
+            });
         }
     }
 }
