@@ -130,31 +130,30 @@ pub enum Verb {
     /// Make a new catalog from the snapshots, when it is lost or damaged
     #[command(after_help = help::of(help::REINDEX))]
     Reindex(ReindexArgs),
+    /// Make links, or exchange two names; ask before something is replaced
+    #[command(after_help = help::of(help::LN))]
+    Ln(LnArgs),
+    /// Tell every name of a file: on its filesystem, below some directories, or in all snapshots
+    #[command(after_help = help::of(help::NAMES))]
+    Names(NamesArgs),
+    /// Say where paths lead, step by step, and where and why they go no further
+    #[command(after_help = help::of(help::RESOLVE))]
+    Resolve(ResolveArgs),
     /// Find symbolic links that lead nowhere, say why, and repair them
     #[command(after_help = help::of(help::DANGLING))]
     Dangling(Box<DanglingArgs>),
     /// Count symbolic links by kind, list them, and make them relative, absolute or short
     #[command(after_help = help::of(help::LINKS))]
     Links(Box<LinksArgs>),
-    /// Take back what dangling or links changed
+    /// Say how full filesystems are, in bytes and inodes, and which directories fill them
+    #[command(after_help = help::of(help::USAGE))]
+    Usage(UsageArgs),
     /// Find equal files, and make them one: hard links, or files that share their blocks
     #[command(after_help = help::of(help::DEDUPE))]
     Dedupe(Box<DedupeArgs>),
     /// Take back what dangling, links or dedupe changed
     #[command(after_help = help::of(help::UNDO))]
     Undo(UndoArgs),
-    /// Tell every name of a file: on its filesystem, below some directories, or in all snapshots
-    #[command(after_help = help::of(help::NAMES))]
-    Names(NamesArgs),
-    /// Make links, or exchange two names; ask before something is replaced
-    #[command(after_help = help::of(help::LN))]
-    Ln(LnArgs),
-    /// Say where paths lead, step by step, and where and why they go no further
-    #[command(after_help = help::of(help::RESOLVE))]
-    Resolve(ResolveArgs),
-    /// Say how full filesystems are, in bytes and inodes, and which directories fill them
-    #[command(after_help = help::of(help::USAGE))]
-    Usage(UsageArgs),
     /// List the jobs, or check the configuration
     #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),
