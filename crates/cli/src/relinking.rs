@@ -68,12 +68,12 @@ impl Work<'_> {
         if args.yes {
             return true;
         }
-        let removed = self.steps.iter().filter(|step| step.deed == Deed::Remove).count() as u64;
-        let links = counted(self.steps.len() as u64, "symbolic link", "symbolic links");
-        let question = match removed {
-            0 => format!("change {links}?"),
-            all if all == self.steps.len() as u64 => format!("remove {links}?"),
-            some => format!("change {links}, and remove {some} of them?"),
+        let removed = self.steps.iter().filter(|step| step.deed == Deed::Remove).count();
+        let links = |number: usize| counted(number as u64, "symbolic link", "symbolic links");
+        let question = match (self.steps.len() - removed, removed) {
+            (changed, 0) => format!("change {}?", links(changed)),
+            (0, removed) => format!("remove {}?", links(removed)),
+            (changed, removed) => format!("change {}, and remove {removed}?", links(changed)),
         };
         match output.confirms(&question) {
             Some(true) => return true,

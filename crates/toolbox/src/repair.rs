@@ -53,6 +53,9 @@ pub enum Proposal {
         /// How many there are.
         count: usize,
     },
+    /// The only thing of its name belongs to somebody else than root or the link's owner, who may have put it there to be
+    /// found: not for a program to trust. Its path.
+    Strangers(Vec<u8>),
     /// No remedy fits.
     Nothing,
     /// It cannot be seen whether there is something: not to be touched.
@@ -96,6 +99,8 @@ pub struct Index {
 struct Thing {
     path: Vec<u8>,
     kind: Kind,
+    /// Whose it is, and whose is what it leads to.
+    owners: [u32; 2],
     to: (u64, u64),
 }
 
@@ -136,7 +141,7 @@ impl Thing {
             _ => there,
         };
         let path = real_below(root, &join(visit.path, name));
-        Some(Self { path, kind: there.kind, to: target.identity() })
+        Some(Self { path, kind: there.kind, owners: [there.uid, target.uid], to: target.identity() })
     }
 }
 
@@ -183,7 +188,7 @@ impl Planner<'_> {
             };
             match proposal {
                 done @ Proposal::Do(_) => return done,
-                Proposal::Ambiguous { .. } => unclear = Some(proposal),
+                Proposal::Ambiguous { .. } | Proposal::Strangers(_) => unclear = Some(proposal),
                 _ => {}
             }
         }
@@ -200,6 +205,7 @@ impl Planner<'_> {
         let paths = ends.map(|start| real_below(self.root, &way[start..].join(&b'/')));
         let mut there = paths.filter_map(|path| self.any.stat_target(&path).ok().map(|stat| (path, stat)));
         match there.next() {
+            Some((path, stat)) if !self.is_trusted(&[stat.uid], finding) => Proposal::Strangers(path),
             Some((path, stat)) => retarget(relative(dir, &path), &stat),
             None => Proposal::Nothing,
         }
@@ -211,6 +217,9 @@ impl Planner<'_> {
         let Some(things) = things.filter(|things| !things.is_empty()) else { return Proposal::Nothing };
         let is_one = things.iter().all(|thing| thing.to == things[0].to);
         let mut candidates = ranked(things, finding, dir);
+        if is_one && !self.is_trusted(&things[0].owners, finding) {
+            return Proposal::Strangers(candidates.swap_remove(0).path);
+        }
         if is_one {
             let best = candidates.swap_remove(0);
             // The link stays absolute, or relative, as it was.
@@ -219,6 +228,14 @@ impl Planner<'_> {
         }
         candidates.truncate(MOST_CANDIDATES);
         Proposal::Ambiguous { candidates, count: things.len() }
+    }
+}
+
+impl Planner<'_> {
+    /// Is it root's, or that of whose link it is to be?
+    fn is_trusted(&self, owners: &[u32], finding: &Finding) -> bool {
+        let link = self.any.stat_entry(&real_below(self.root, &finding.link.path));
+        link.is_ok_and(|link| owners.iter().all(|owner| *owner == 0 || *owner == link.uid))
     }
 }
 

@@ -229,7 +229,7 @@ Nothing but symbolic links is looked at, none is followed on the way, what is mo
 
 --fix shows a plan and does it with --yes, or after asking if there is a terminal. For each link the first of HOW that \
 fits is taken: search (what has the same name below --search, if there is only one; several are listed, the likeliest \
-first), relative (an absolute link leads to what is below ROOT under the same path, or the end of it), remove. Without \
+first; it must belong to root or to the link's owner), relative (an absolute link leads to what is below ROOT under the same path, or the end of it), remove. Without \
 HOW: search,relative. What is done is written to an undo file first, and each link is looked at again before it is \
 touched: what has changed since it was planned stays. Links of the alternatives system, and those of which nobody knows \
 whether there is something, are left alone.

@@ -51,8 +51,14 @@ fn ground(changes: &[Change]) -> Option<DirFd> {
 }
 
 fn ask_and_undo(changes: &[Change], args: &UndoArgs, output: &Output) -> Result<Exit, Failure> {
-    let question = format!("take back {}?", counted(changes.len() as u64, "change", "changes"));
-    if !args.dry_run && !args.yes {
+    if args.dry_run {
+        return Ok(go_through(changes, Manner::Look, output));
+    }
+    if !args.yes {
+        if !output.is_json() {
+            changes.iter().for_each(|change| tell(change, &change.look(), Manner::Look, output));
+        }
+        let question = format!("take back {}?", counted(changes.len() as u64, "change", "changes"));
         match output.confirms(&question) {
             Some(true) => {}
             Some(false) => {
@@ -60,35 +66,47 @@ fn ask_and_undo(changes: &[Change], args: &UndoArgs, output: &Output) -> Result<
                 return Ok(Exit::Failed);
             }
             None => {
-                return Err(Failure::usage("nothing is changed: there is no terminal to ask at").hint(
-                    "say --yes to take it back without being asked; -n only shows what would be done",
-                ));
+                return Err(Failure::usage("nothing is changed: there is no terminal to ask at")
+                    .hint("say --yes to take it back without being asked"));
             }
         }
     }
     signals::listen()?;
+    Ok(go_through(changes, Manner::Undo, output))
+}
+
+/// What is done with a change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// It is said whether it could be taken back.
+    Look,
+    /// It is taken back.
+    Undo,
+}
+
+fn go_through(changes: &[Change], manner: Manner, output: &Output) -> Exit {
     let mut sum = Sum::default();
     for change in changes {
         if signals::caught().is_some() {
             break;
         }
-        let what = if args.dry_run { change.look() } else { change.undo() };
+        let what = if manner == Manner::Look { change.look() } else { change.undo() };
         sum.count(&what);
-        tell(change, &what, args, output);
+        tell(change, &what, manner, output);
     }
     if output.is_json() {
-        output.json(&Summary { r#type: "summary", dry_run: args.dry_run, sum });
+        output.json(&Summary { r#type: "summary", dry_run: manner == Manner::Look, sum });
     } else {
-        output.report(sum.words(args.dry_run));
+        output.report(sum.words(manner));
     }
-    Ok(match signals::caught() {
+    match signals::caught() {
         Some(signal) => Exit::Interrupted(signal),
         None if sum.left > 0 => Exit::Problems,
         None => Exit::Done,
-    })
+    }
 }
 
-fn tell(change: &Change, what: &Result<(), UndoError>, args: &UndoArgs, output: &Output) {
+fn tell(change: &Change, what: &Result<(), UndoError>, manner: Manner, output: &Output) {
     let path = change.path().bytes().unwrap_or_default();
     if output.is_json() {
         return output.json(&ChangeLine::new(&path, what));
@@ -97,7 +115,7 @@ fn tell(change: &Change, what: &Result<(), UndoError>, args: &UndoArgs, output: 
     let text = text.map(|text| [b" -> ".as_slice(), &output.name(&text)].concat()).unwrap_or_default();
     match what {
         Ok(()) => {
-            let word: &[u8] = if args.dry_run { b"would take back " } else { b"took back " };
+            let word: &[u8] = if manner == Manner::Look { b"would take back " } else { b"took back " };
             output.report([word, &output.name(&path), &text].concat());
         }
         Err(UndoError::Nothing) => {
@@ -126,8 +144,8 @@ impl Sum {
         }
     }
 
-    fn words(&self, dry_run: bool) -> String {
-        let done = if dry_run { "could be taken back" } else { "taken back" };
+    fn words(&self, manner: Manner) -> String {
+        let done = if manner == Manner::Look { "could be taken back" } else { "taken back" };
         let mut words = format!("{} {done}", counted(self.undone, "change", "changes"));
         if self.nothing > 0 {
             words.push_str(&format!(", {} as before already", self.nothing));

@@ -4,6 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use linksnap_testkit::skip::is_root;
+use linksnap_testkit::skip_unless;
+use linksnap_testkit::swapper::NOBODY;
 use linksnap_testkit::tree::TreeBuilder;
 use linksnap_toolbox::dangling::{self, Scope};
 use linksnap_toolbox::journal::{Change, Journal};
@@ -109,6 +112,29 @@ fn of_several_the_likeliest_comes_first_and_nothing_is_done() {
         assert_eq!(names, [("z/site/img/logo.png", 3), ("y/img/logo.png", 2), ("x/logo.png", 1)]);
         assert_eq!((*count, steps(&repairs)), (3, Vec::new()));
     }
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_not_trusted() {
+    skip_unless!(is_root(), "needs root, to give a file away");
+    let place = Place::new();
+    TreeBuilder::new(&place.root)
+        .file("new/mine", "")
+        .file("new/given", "")
+        .owner("new/given", NOBODY, NOBODY)
+        .symlink("new/to-given", "given")
+        .symlink("a", "old/mine")
+        .symlink("b", "old/given")
+        .symlink("c", "old/to-given");
+    symlink("/new/given", place.root.join("d")).unwrap();
+    let look = || {
+        let remedies = [Remedy::Relative, Remedy::Search, Remedy::Remove];
+        let repairs = place.plan(&remedies, &[place.root.join("new")]);
+        repairs.iter().map(|one| (new_text(one).is_some(), one.step().is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(look(), [(true, true), (false, false), (false, false), (false, false)]);
+    std::os::unix::fs::lchown(place.root.join("b"), Some(NOBODY), None).unwrap();
+    assert_eq!(look()[1], (true, true), "to its owner's link it may");
 }
 
 #[test]

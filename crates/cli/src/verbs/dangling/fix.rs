@@ -152,6 +152,9 @@ fn reason(proposal: &Proposal, repair: &Repair, output: &Output) -> Vec<u8> {
             let name = repair.finding.link.wanted_name().unwrap_or_default();
             [format!("{count} things are called ").as_bytes(), &output.name(name)].concat()
         }
+        Proposal::Strangers(path) => {
+            [b"what could be meant belongs to somebody else: ".as_slice(), &output.name(path)].concat()
+        }
         Proposal::Nothing => b"nothing found that it could lead to".to_vec(),
         Proposal::Uncertain => {
             [&super::reason_in_words(&repair.finding, output), b"; there may be something".as_slice()]
@@ -172,7 +175,7 @@ struct RepairLine {
     reason: &'static str,
     /// `retarget`, `remove` or `leave`.
     plan: &'static str,
-    /// Why it is left: `ambiguous`, `nothing-found`, `uncertain` or `alternative`.
+    /// Why it is left: `ambiguous`, `strangers`, `nothing-found`, `uncertain` or `alternative`.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +199,7 @@ impl RepairLine {
             Proposal::Do(Deed::Retarget { .. }) => ("retarget", None),
             Proposal::Do(Deed::Remove) => ("remove", None),
             Proposal::Ambiguous { .. } => ("leave", Some("ambiguous")),
+            Proposal::Strangers(_) => ("leave", Some("strangers")),
             Proposal::Nothing => ("leave", Some("nothing-found")),
             Proposal::Uncertain => ("leave", Some("uncertain")),
             Proposal::Alternative => ("leave", Some("alternative")),
