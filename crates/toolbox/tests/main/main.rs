@@ -9,6 +9,7 @@ mod links;
 mod ln;
 mod mounted;
 mod names;
+mod races;
 mod repair;
 mod resolve;
 mod spread;
