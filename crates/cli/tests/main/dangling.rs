@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::process::CommandExt;
 
-use linksnap_testkit::skip::is_root;
+use linksnap_testkit::skip::{has_tool, is_root};
 use linksnap_testkit::skip_unless;
 use linksnap_testkit::swapper::NOBODY;
 
@@ -266,4 +266,28 @@ old: /etc/alternatives/old -> /usr/bin/nothing: leads nowhere, and belongs to no
         .exited(2)
         .said(&["no alternatives system", "--admindir"]);
     stage.call(["dangling", "--alternatives", "www"]).exited(2);
+}
+
+#[test]
+fn names_that_are_no_links_cost_no_system_call() {
+    skip_unless!(has_tool("strace"), "strace is missing");
+    let stage = stage();
+    for number in 0..50 {
+        stage.write(format!("www/many/plain-{number}"), "");
+    }
+    for verb in [["dangling", "www"], ["links", "www"]] {
+        let plain = stage.command(verb);
+        let log = stage.path("strace.log");
+        let mut traced = std::process::Command::new("strace");
+        traced.args(["-f", "-qq", "-o"]).arg(&log).arg(plain.get_program()).args(plain.get_args());
+        traced
+            .current_dir(stage.path(""))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        assert!(traced.status().unwrap().code().is_some_and(|code| code < 2));
+        let calls = fs::read_to_string(&log).unwrap();
+        assert_eq!(calls.lines().filter(|call| call.contains("plain-")).count(), 0, "{verb:?}");
+        let of_link = calls.lines().filter(|call| call.contains("\"good\""));
+        assert!((1..=2).contains(&of_link.count()), "{verb:?}: one look, and one at its text for the census");
+    }
 }
