@@ -14,7 +14,7 @@ use linksnap_inode::path::{above, join, parts, split};
 use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind};
 
 use crate::place::Place;
-use crate::symlink::{self, Symlink};
+use crate::symlink::{self, Seen, Symlink};
 use crate::walk::{self, Mounts, Visit, Watch};
 
 /// Which links are found.
@@ -131,7 +131,11 @@ pub fn find(roots: &[PathBuf], scope: Scope, mounts: Mounts, watch: &dyn Watch) 
             Err(problem) => problems.push(problem),
         }
     }
+    let seen = Seen::none(roots);
     let visit = |found: &mut Found, visit: &Visit<'_>| -> Result<(), std::convert::Infallible> {
+        if !seen.is_first(visit.dir) {
+            return Ok(());
+        }
         let number = numbers[visit.root];
         found.look(visit, number, real_roots[number].as_deref(), scope);
         Ok(())

@@ -6,7 +6,7 @@ use linksnap_inode::path::join;
 use linksnap_inode::{DirFd, Fault, FsError};
 
 use crate::relative::relative;
-use crate::symlink::{self, Symlink, by_the_letter, is_below, real_below};
+use crate::symlink::{self, Seen, Symlink, by_the_letter, is_below, real_below};
 use crate::walk::{self, Mounts, Visit, Watch};
 
 /// What a symbolic link can be. Each is absolute or relative; the others go with either.
@@ -121,12 +121,13 @@ pub struct Census {
     pub mounts_left_out: u64,
 }
 
-/// Counts the symbolic links below `roots`, and lists those that are of one of the kinds `listed`.
+/// Counts the symbolic links below `roots`, each once where one root is below another, and lists those that are of one of the kinds `listed`.
 #[must_use]
 pub fn census(roots: &[PathBuf], listed: Kinds, mounts: Mounts, watch: &dyn Watch) -> Census {
     let real_roots = symlink::real_roots(roots);
+    let seen = Seen::none(roots);
     let visit = |census: &mut Tally, visit: &Visit<'_>| -> Result<(), std::convert::Infallible> {
-        if let Some(root) = &real_roots[visit.root] {
+        if let Some(root) = real_roots[visit.root].as_ref().filter(|_| seen.is_first(visit.dir)) {
             // What is gone meanwhile is not counted.
             let _gone = census.look(visit, root, listed);
         }

@@ -1,6 +1,8 @@
 //! Symbolic links as a walk meets them, and where their text leads by the letter.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use linksnap_inode::path::{join, parts, split, under};
 use linksnap_inode::{DirFd, Kind};
@@ -37,6 +39,25 @@ impl Symlink {
     #[must_use]
     pub fn is_absolute(&self) -> bool {
         self.text.starts_with(b"/")
+    }
+}
+
+/// Which directories were looked at, where one root may be below another.
+#[derive(Debug)]
+pub struct Seen(Option<Mutex<HashSet<(u64, u64)>>>);
+
+impl Seen {
+    /// None so far. One root alone has every directory once, so nothing is remembered.
+    #[must_use]
+    pub fn none(roots: &[PathBuf]) -> Self {
+        Self((roots.len() > 1).then(Mutex::default))
+    }
+
+    /// Is this the first time that this directory is looked at? From now on it was.
+    pub fn is_first(&self, dir: &DirFd) -> bool {
+        let Some(seen) = &self.0 else { return true };
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        dir.stat().is_ok_and(|stat| seen.insert(stat.identity()))
     }
 }
 

@@ -10,6 +10,7 @@ use linksnap_testkit::skip::has_tool;
 use linksnap_testkit::skip_unless;
 use linksnap_testkit::tree::TreeBuilder;
 use linksnap_toolbox::convert::{self, Conversion, Converted, Proposal, Reach};
+use linksnap_toolbox::dangling::{self, Scope};
 use linksnap_toolbox::journal::{Change, Journal};
 use linksnap_toolbox::links::{self, Census, Kinds, LinkKind};
 use linksnap_toolbox::relink::{self, Outcome, Refusal, Step};
@@ -95,6 +96,17 @@ fn a_tree_seen_through_another_link_is_not_left() {
         let found = census(&real(&top).join(typed), everything());
         assert_eq!(found.listed[0].kinds.iter().collect::<Vec<_>>(), [LinkKind::Absolute], "{typed}");
     }
+}
+
+#[test]
+fn a_root_below_another_counts_nothing_twice() {
+    let top = TempDir::new().unwrap();
+    TreeBuilder::new(top.path()).symlink("sub/gone", "nothing").symlink("there", "sub");
+    let roots = [top.path().to_path_buf(), top.path().join("sub"), top.path().join("there")];
+    let counted = links::census(&roots, everything(), Mounts::Stay, &Unwatched);
+    assert_eq!((counted.counts.links, counted.listed.len()), (2, 2));
+    let found = dangling::find(&roots, Scope::Broken, Mounts::Stay, &Unwatched);
+    assert_eq!((found.links, found.findings.len()), (2, 1));
 }
 
 #[test]
