@@ -38,9 +38,10 @@ pub struct DanglingArgs {
     #[arg(long, value_name = "DIR", requires = "fix")]
     pub search: Vec<PathBuf>,
     #[command(flatten)]
-    pub alternatives: AlternativesArgs,
-    #[command(flatten)]
     pub deed: DeedArgs,
+    // The last: its heading holds for all that comes after it.
+    #[command(flatten)]
+    pub alternatives: AlternativesArgs,
 }
 
 /// Where the alternatives system is, with the options of `update-alternatives`.
