@@ -2,6 +2,7 @@
 
 mod dangling;
 mod dedupe;
+mod deleted;
 mod du;
 mod help;
 mod keep;
@@ -23,6 +24,7 @@ use linksnap_engine::verbs::backup::Thoroughness;
 
 pub use crate::args::dangling::{AlternativesArgs, DanglingArgs, DeedArgs, RemedyArg};
 pub use crate::args::dedupe::DedupeArgs;
+pub use crate::args::deleted::DeletedArgs;
 pub use crate::args::du::DuArgs;
 pub use crate::args::keep::KeepArgs;
 pub use crate::args::links::{KindArg, LinksArgs};
@@ -154,6 +156,9 @@ pub enum Verb {
     /// Take back what dangling, links or dedupe changed
     #[command(after_help = help::of(help::UNDO))]
     Undo(UndoArgs),
+    /// Show files that are deleted but still held by processes, and what frees them
+    #[command(after_help = help::of(help::DELETED))]
+    Deleted(DeletedArgs),
     /// List the jobs, or check the configuration
     #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),

@@ -22,6 +22,7 @@ mod output;
 mod owners;
 mod pace;
 mod patience;
+mod people;
 mod progress;
 mod relinking;
 mod retention;

@@ -4,6 +4,7 @@ mod backup;
 mod dangling;
 mod dedupe;
 mod delete;
+mod deleted;
 mod du;
 mod init;
 mod jobs;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Ln(args) => ln::ln(args, output),
         Verb::Resolve(args) => resolve::resolve(args, output),
         Verb::Usage(args) => usage::usage(args, output),
+        Verb::Deleted(args) => deleted::deleted(args, output),
         Verb::Jobs(verb) => jobs::jobs(verb, global, output),
     }
 }

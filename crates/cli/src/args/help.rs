@@ -145,6 +145,22 @@ Examples:
   linksnap usage --monitor
   linksnap usage --where /var --by inodes";
 
+pub const DELETED: &str = "\
+A file without a name keeps its blocks until the last process lets it go: that is why df says more than du. Shown are \
+its size on the disk, who holds it and how (the number of the open file, mapped, the program itself, its working directory), \
+and since when it has no name, as far as the inode tells. Files in memory that never had a name are left out. An ordinary \
+user sees only his own processes.
+
+--truncate PID:FD makes such a file empty, and frees it without ending the process. It asks, if there is a terminal; \
+without one it needs --yes. The process is not told: that is harmless for logs, and ruins most other files. What has a \
+name, is mapped, or is another file by then is refused (12).
+
+Examples:
+  linksnap deleted
+  linksnap deleted --json
+  linksnap deleted --truncate 812:7 -n
+  linksnap deleted --truncate 812:7";
+
 pub const PRUNE: &str = "\
 What to keep comes from the --keep options; if there is none, from the job's section of the configuration, else from \
 [defaults]. A snapshot stays if one of the rules keeps it. A rule that counts keeps the newest snapshot of each of the \

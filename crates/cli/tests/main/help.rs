@@ -26,6 +26,7 @@ const VERBS: &[&str] = &[
     "usage",
     "dedupe",
     "undo",
+    "deleted",
     "jobs",
     "jobs list",
     "jobs check",

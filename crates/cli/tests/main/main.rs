@@ -7,6 +7,7 @@ mod configuration;
 mod dangling;
 mod dedupe;
 mod delete;
+mod deleted;
 mod du;
 mod filesystems;
 mod guards;
