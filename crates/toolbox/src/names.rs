@@ -185,8 +185,9 @@ fn mounts_with(wanted: &Wanted) -> Result<(Vec<Mount>, Option<Mount>), FsError> 
     Ok((all, own))
 }
 
+/// By its path, since who may go through a directory need not be able to open it.
 fn stat_point(mount: &Mount) -> Option<Stat> {
-    Place::find(as_path(&mount.point)).and_then(|place| place.stat()).ok()
+    DirFd::open_root(Path::new("/")).and_then(|root| root.stat_entry(&mount.point)).ok()
 }
 
 fn is_directory(mount: &Mount) -> bool {

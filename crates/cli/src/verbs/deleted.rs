@@ -7,7 +7,7 @@ mod truncate;
 use std::collections::BTreeMap;
 
 use linksnap_inode::mounts::Mount;
-use linksnap_toolbox::deleted::{self as tool, Deleted, File, Gone, Hold, Holder, Unit};
+use linksnap_toolbox::deleted::{self as tool, Deleted, File, Gone, Hold, Holder, Others, Unit};
 
 use crate::args::DeletedArgs;
 use crate::exit::Exit;
@@ -148,6 +148,9 @@ fn unseen(found: &Deleted, output: &Output) {
     if found.memory_files > 0 {
         let files = counted(found.memory_files, "file", "files");
         output.remark(&format!("left out: {files} in memory that never had a name"));
+    }
+    if found.others == Others::Hidden {
+        output.remark("not seen: processes of others, which /proc hides here (hidepid); root sees all");
     }
     if found.unseen > 0 {
         let processes = counted(found.unseen, "process", "processes");

@@ -1,9 +1,14 @@
 //! `names`: on a filesystem, below directories, and in a repository.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
-use crate::stage::Stage;
+use linksnap_testkit::skip::is_root;
+use linksnap_testkit::skip_unless;
+
+use crate::stage::{Called, Stage};
 
 fn stage() -> Stage {
     let stage = Stage::new();
@@ -104,4 +109,32 @@ fn in_a_repository_the_catalog_knows_the_names_in_all_snapshots() {
     );
     assert_eq!(json["names"][4]["source"]["path"], stage.path("source/b").to_str().unwrap());
     stage.call(["names", "0"]).exited(1).said(&["no snapshot in", "has the inode 0"]);
+}
+
+#[test]
+fn directories_that_cannot_be_read_are_problems_if_names_are_missing() {
+    skip_unless!(is_root(), "becoming another user needs root");
+    // The program may lie where only root gets to.
+    let place = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    fs::copy(env!("CARGO_BIN_EXE_linksnap"), at("linksnap")).unwrap();
+    fs::create_dir(at("closed")).unwrap();
+    fs::write(at("file"), "").unwrap();
+    fs::write(at("alone"), "").unwrap();
+    fs::hard_link(at("file"), at("closed/file")).unwrap();
+    fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    let run = |name: &str| {
+        let mut command = Command::new(at("linksnap"));
+        command
+            .args(["names", name, ".", "--all"])
+            .env_clear()
+            .current_dir(place.path())
+            .uid(65_534)
+            .gid(65_534);
+        Called::of(command.output().unwrap())
+    };
+    let called = run("file").exited(3);
+    assert_eq!(called.text(), "./file\n");
+    called.said(&["problem: ./closed: cannot open directory: Permission denied", "1 of 2 names"]);
+    run("alone").succeeded().said(&["its only name"]);
 }
