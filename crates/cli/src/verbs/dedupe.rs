@@ -95,7 +95,8 @@ fn show(plan: &Plan, args: &DedupeArgs, output: &Output) {
     if output.is_json() {
         return plan.groups.iter().for_each(|group| output.json(&json::GroupLine::new(plan, group)));
     }
-    if !args.deed.yes || args.deed.dry_run || output.verbosity() >= Verbosity::Steps {
+    let is_asked_for = !args.deed.yes || args.deed.dry_run || output.verbosity() >= Verbosity::Steps;
+    if is_asked_for && output.verbosity() > Verbosity::Quiet {
         plan.groups.iter().for_each(|group| words::group(plan, group, output));
     }
     words::notes(plan, output).iter().for_each(|note| output.remark(note));

@@ -223,7 +223,7 @@ impl Found {
             file.names.sort_by_cached_key(|name| {
                 let (root, path) = &directories[name.directory as usize];
                 let name = &names[name.start..name.start + usize::from(name.length)];
-                (*root, as_path(&join(path, name)).to_path_buf())
+                (*root, join(path, name))
             });
         }
     }

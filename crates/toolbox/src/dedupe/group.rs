@@ -1,7 +1,7 @@
 //! Decides which of equal files stays, and which become it. Pure.
 
 use std::cmp::Reverse;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
 
 use linksnap_inode::Timestamp;
 
@@ -28,7 +28,7 @@ struct Member {
     /// Those that can be made names of another.
     names: u32,
     mtime: Timestamp,
-    path: PathBuf,
+    path: Vec<u8>,
 }
 
 /// The places of a survivor and of its losers in the list of members.
@@ -84,7 +84,7 @@ pub(super) fn groups(plan: &mut Plan, classes: Vec<Vec<File>>, limits: &[Option<
         groups.extend(groups_of(plan, class, limits));
     }
     plan.left.sort_by(|one, other| one.path.cmp(&other.path));
-    groups.sort_by_cached_key(|group| (Reverse(group.freed_bytes()), plan.path(group.survivor.names[0])));
+    groups.sort_by_cached_key(|group| (Reverse(group.freed_bytes()), first_path(plan, &group.survivor)));
     groups
 }
 
@@ -119,8 +119,12 @@ fn member(plan: &Plan, file: &File) -> Member {
         links: file.stat.links,
         names: u32::try_from(file.names.len()).unwrap_or(u32::MAX),
         mtime: file.stat.mtime,
-        path: plan.path(file.names[0]),
+        path: first_path(plan, file),
     }
+}
+
+fn first_path(plan: &Plan, file: &File) -> Vec<u8> {
+    plan.path(file.names[0]).as_os_str().as_bytes().to_vec()
 }
 
 #[cfg(test)]

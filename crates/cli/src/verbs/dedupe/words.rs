@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use linksnap_inode::dir::path_bytes;
+use linksnap_inode::limits::is_root;
 use linksnap_toolbox::dedupe::{File, Group, Plan, Reason, Report, Share};
 
 use crate::output::{Output, Verbosity};
@@ -138,5 +139,6 @@ pub fn report(plan: &Plan, report: &Report, undo: Option<&Path>, elapsed: Durati
 /// Who could not be asked.
 pub fn unseen(processes: u64) -> String {
     let processes = counted(processes, "process", "processes");
-    format!("{processes} could not be looked at (root may): whether they write to these files is not known")
+    let who = if is_root() { "" } else { " (root may)" };
+    format!("{processes} could not be looked at{who}: whether these files are being written is not known")
 }
