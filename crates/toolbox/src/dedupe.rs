@@ -10,7 +10,10 @@
 mod deed;
 mod find;
 mod group;
+mod left;
+mod piece;
 mod read;
+mod record;
 
 use std::path::PathBuf;
 
@@ -19,9 +22,10 @@ use linksnap_inode::{DirFd, FsError, Stat};
 
 use crate::walk::Watch;
 
-pub use deed::{DeedError, Left, LeftReason, Report, deed};
+pub use deed::{DeedError, Report, deed};
 pub use find::PlanError;
 pub use group::Reason;
+pub use left::{Left, LeftReason};
 
 /// Files younger than this, in seconds, are taken to be still in the making.
 pub const QUIET_SECONDS: u64 = 10;

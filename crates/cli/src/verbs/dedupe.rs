@@ -41,9 +41,13 @@ pub fn dedupe(args: &DedupeArgs, output: &Output) -> Result<Exit, Failure> {
     show(&plan, args, output);
     // Whether others write to the files, only a process can see that is not confined: Landlock forbids looking at those
     // that are not confined as well.
-    let report = match is_wanted(&plan, args, output)? {
-        true => Some(carry_out(&plan, undo.as_deref(), &watcher, output)?),
-        false => None,
+    let report = match wish(&plan, args, output)? {
+        Wish::Deed => Some(carry_out(&plan, undo.as_deref(), &watcher, output)?),
+        Wish::Plan => None,
+        Wish::Nothing => {
+            output.remark("nothing is changed");
+            return Ok(Exit::Failed);
+        }
     };
     watcher.end_of_all();
     end(&plan, report.as_ref(), undo, args, &watcher, output)
@@ -103,16 +107,26 @@ fn show(plan: &Plan, args: &DedupeArgs, output: &Output) {
     output.remark(&words::plan(plan));
 }
 
-fn is_wanted(plan: &Plan, args: &DedupeArgs, output: &Output) -> Result<bool, Failure> {
+/// What the user wants after having seen the plan.
+enum Wish {
+    /// It is to be done.
+    Deed,
+    /// To have seen it, or there is nothing to be done.
+    Plan,
+    /// That was not what was wanted.
+    Nothing,
+}
+
+fn wish(plan: &Plan, args: &DedupeArgs, output: &Output) -> Result<Wish, Failure> {
     if plan.groups.is_empty() || args.deed.dry_run {
-        return Ok(false);
+        return Ok(Wish::Plan);
     }
     if args.deed.yes {
-        return Ok(true);
+        return Ok(Wish::Deed);
     }
     match output.confirms(&words::question(plan)) {
-        Some(true) => Ok(true),
-        Some(false) => Err(Failure::new(Exit::Failed, "nothing is changed")),
+        Some(true) => Ok(Wish::Deed),
+        Some(false) => Ok(Wish::Nothing),
         None => Err(Failure::new(Exit::Guard, "nothing is changed: there is no terminal to ask at")
             .hint("say --yes to do what is listed; -n only lists it")),
     }
@@ -155,7 +169,7 @@ fn end(
         let undo = undo.as_deref().map(path_bytes);
         output.json(&json::Summary::new(plan, report, args.deed.dry_run, undo, watcher.elapsed()));
     } else if let Some(report) = report {
-        output.report(words::report(plan, report, undo.as_deref(), watcher.elapsed()));
+        output.report(words::report(plan, report, undo.as_deref(), watcher.elapsed(), output));
         if report.unseen_processes > 0 {
             output.remark(&words::unseen(report.unseen_processes));
         }

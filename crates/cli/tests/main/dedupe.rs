@@ -2,13 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::stage::Stage;
+use crate::stage::{Called, Stage};
 
 /// Years before the stage's time.
 const THEN: u64 = 1_700_000_000;
@@ -197,5 +199,34 @@ fn what_is_being_written_is_left_with_a_problem() {
     drop(open);
     let quiet = stage.call(["dedupe", "--yes", "-q", "source", "--undo", "second"]).succeeded();
     assert_eq!((quiet.text(), quiet.stderr), (String::new(), String::new()));
+    assert_eq!(inode(&stage, "source/a"), inode(&stage, "source/z"));
+}
+
+/// At a terminal that `script` makes, with this answer.
+fn at_a_terminal(stage: &Stage, answer: &str) -> Called {
+    let binary = env!("CARGO_BIN_EXE_linksnap");
+    let mut child = Command::new("script")
+        .args(["-qec", &format!("{binary} dedupe source"), "/dev/null"])
+        .env("LINKSNAP_NOW", crate::stage::NOW)
+        .current_dir(stage.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.as_mut().unwrap().write_all(answer.as_bytes()).unwrap();
+    Called::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn at_a_terminal_only_a_plain_yes_links() {
+    let stage = stage();
+    for no in ["n\n", "\n", "yesterday\n"] {
+        let text = at_a_terminal(&stage, no).exited(1).text();
+        assert!(text.contains("keep source/sub/b") && text.contains("link 3 files? [y/N] "), "{text}");
+        assert!(text.contains("nothing is changed"), "{text}");
+    }
+    assert_ne!(inode(&stage, "source/a"), inode(&stage, "source/z"));
+    at_a_terminal(&stage, "y\n").succeeded();
     assert_eq!(inode(&stage, "source/a"), inode(&stage, "source/z"));
 }

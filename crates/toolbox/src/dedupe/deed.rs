@@ -7,17 +7,17 @@
 //! removed.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+
 use std::rc::Rc;
 
 use linksnap_inode::content::{self, Buffer, Shape};
-use linksnap_inode::path::{as_path, join, under};
+use linksnap_inode::path::as_path;
 use linksnap_inode::{DirFd, Errno, Fault, RegularFile, Stat, Xattrs};
 
-use super::{File, Group, NameAt, Observe, Plan, Progress, Share};
-use crate::journal::{self, Before, Change, Journal, Text};
+use super::piece::{Piece, pieces};
+use super::record;
+use super::{File, Left, LeftReason, NameAt, Observe, Plan, Progress, Share};
+use crate::journal::{Before, Change, Journal};
 use crate::swap::{self, Aside, Expected, SwapError};
 use crate::writers;
 
@@ -27,61 +27,6 @@ const BATCH_NAMES: usize = 200;
 /// A batch is at its end, too, when it has so many bytes to compare: nothing waits long between being compared and
 /// being replaced.
 const BATCH_BYTES: u64 = 256 << 20;
-
-/// A name that was left alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// The name, as its root was typed.
-    pub path: PathBuf,
-    /// Why.
-    pub why: LeftReason,
-}
-
-/// Why a name was left alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeftReason {
-    /// It was written only a moment before the plan was made.
-    Young,
-    /// It is no longer what the plan says.
-    Changed,
-    /// The file that it was to become is no longer what the plan says.
-    SurvivorChanged,
-    /// A program holds a lock on it.
-    Locked,
-    /// A process has it, or the file that it was to become, open for writing.
-    Written,
-    /// The file that it was to become cannot have more names.
-    LinkLimit,
-    /// Somebody else has taken the name meanwhile; what it stood for is kept under this one.
-    KeptAs(PathBuf),
-    /// A system call failed.
-    Fault(Fault),
-}
-
-impl fmt::Display for LeftReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Young => "was written only a moment ago, and may not be complete: left alone",
-            Self::Changed => "has changed since it was read: left alone",
-            Self::SurvivorChanged => {
-                "the file it was to be linked to has changed since it was read: left alone"
-            }
-            Self::Locked => "a program has locked it: left alone",
-            Self::Written => {
-                "a process has it, or the file it was to be linked to, open for writing: left alone"
-            }
-            Self::LinkLimit => "the file it was to be linked to cannot have more names: left alone",
-            Self::KeptAs(path) => {
-                return write!(
-                    f,
-                    "was replaced by another program; what was there before is kept as {}",
-                    path.display()
-                );
-            }
-            Self::Fault(fault) => return write!(f, "{fault}: left alone"),
-        })
-    }
-}
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -129,7 +74,7 @@ pub fn deed(plan: &Plan, journal: Option<&mut Journal>, watch: &dyn Observe) -> 
     };
     let mut batch = Vec::new();
     let (mut names, mut bytes) = (0, 0);
-    for piece in pieces(plan) {
+    for piece in pieces(plan, BATCH_NAMES) {
         names += piece.names.len();
         bytes += piece.loser.stat.size;
         batch.push(piece);
@@ -142,39 +87,12 @@ pub fn deed(plan: &Plan, journal: Option<&mut Journal>, watch: &dyn Observe) -> 
     Ok(deed.report)
 }
 
-/// Some names of a file that is to become another.
-#[derive(Clone, Copy)]
-struct Piece<'a> {
-    number: usize,
-    group: &'a Group,
-    loser: &'a File,
-    names: &'a [NameAt],
-    is_last: bool,
-}
-
-fn pieces(plan: &Plan) -> impl Iterator<Item = Piece<'_>> {
-    // A file that stays a file of its own gets its new inode at all its names at once.
-    let most = if plan.options.share == Share::Blocks { usize::MAX } else { BATCH_NAMES };
-    plan.groups.iter().enumerate().flat_map(move |(number, group)| {
-        group.losers.iter().flat_map(move |loser| {
-            let last = loser.names.len().div_ceil(most.min(loser.names.len().max(1)));
-            loser.names.chunks(most).enumerate().map(move |(at, names)| Piece {
-                number,
-                group,
-                loser,
-                names,
-                is_last: at + 1 == last,
-            })
-        })
-    })
-}
-
 /// The file that stays.
-struct Survivor {
+pub(super) struct Survivor {
     file: RegularFile,
     dir: Rc<DirFd>,
-    name: NameAt,
-    stat: Stat,
+    pub(super) name: NameAt,
+    pub(super) stat: Stat,
     xattrs: Xattrs,
 }
 
@@ -191,8 +109,11 @@ struct Exchanged<'a> {
     ready: Ready<'a>,
     /// What has the names now.
     new: Expected,
-    names: Vec<(NameAt, Rc<DirFd>, Aside)>,
+    names: Vec<ExchangedName>,
 }
+
+/// A name, its directory, and what it stood for.
+type ExchangedName = (NameAt, Rc<DirFd>, Aside);
 
 struct Deed<'a> {
     plan: &'a Plan,
@@ -323,50 +244,68 @@ impl<'a> Deed<'a> {
         let Some(journal) = self.journal.as_mut().filter(|_| plan.options.share == Share::Links) else {
             return Ok(());
         };
-        let changes: Vec<Change> = ready.iter().flat_map(|one| changes(plan, one)).collect();
+        let changes: Vec<Change> = ready
+            .iter()
+            .flat_map(|one| record::changes(plan, one.piece, &one.survivor, &one.xattrs))
+            .collect();
         if changes.is_empty() { Ok(()) } else { journal.record_all(&changes) }
     }
 
-    /// Exchanges all names of a piece, as far as they still are what they were.
+    /// Exchanges the names of a piece, as far as they still are what they were. Where files only share blocks it is all of
+    /// them or none: names of one file stay that.
     fn exchange(&mut self, ready: Ready<'a>) -> Option<Exchanged<'a>> {
-        let expected = Expected::Inode(ready.piece.loser.stat.identity());
-        let mut new = match self.plan.options.share {
-            Share::Links => Some(ready.survivor.stat.identity()),
-            Share::Blocks => None,
-        };
-        let mut names: Vec<(NameAt, Rc<DirFd>, Aside)> = Vec::new();
+        let is_linked = self.plan.options.share == Share::Links;
+        let mut new = is_linked.then(|| ready.survivor.stat.identity());
+        let mut names = Vec::new();
+        let mut first_failure = None;
         for name in ready.piece.names {
-            let dir = match self.directory(*name) {
-                Ok(dir) => dir,
-                Err(fault) => {
-                    self.leave_name(*name, LeftReason::Fault(fault));
-                    continue;
-                }
-            };
-            let plan = self.plan;
-            let aside = swap::set_aside(&dir, plan.name(*name), &expected, |dir, temporary| {
-                match (new, names.first()) {
-                    (None, _) => make_clone(&ready, dir, temporary).map(|identity| new = Some(identity)),
-                    (Some(identity), Some((first, from, _))) => {
-                        link(from, plan.name(*first), dir, temporary, identity)
+            match self.exchange_name(*name, &ready, &mut new, names.first()) {
+                Ok(exchanged) => names.push(exchanged),
+                Err(why) => {
+                    self.leave_name(*name, why.clone());
+                    first_failure.get_or_insert(why);
+                    if !is_linked {
+                        break;
                     }
-                    (Some(identity), None) => {
-                        let survivor = &ready.survivor;
-                        link(&survivor.dir, plan.name(survivor.name), dir, temporary, identity)
-                    }
-                }
-            });
-            match aside {
-                Ok(aside) => names.push((*name, dir, aside)),
-                Err(error) => {
-                    // A clone that could not be put in place is gone again.
-                    new = new.filter(|_| plan.options.share == Share::Links || !names.is_empty());
-                    self.leave_name(*name, reason(&error));
                 }
             }
         }
-        let new = Expected::Inode(new?);
-        (!names.is_empty()).then_some(Exchanged { ready, new, names })
+        // Without an inode there is no name that has it.
+        let exchanged = Exchanged { new: Expected::Inode(new.unwrap_or_default()), ready, names };
+        match first_failure {
+            Some(why) if !is_linked => {
+                self.put_back(&exchanged, &why);
+                let rest = exchanged.names.len() + 1;
+                let rest = exchanged.ready.piece.names.iter().skip(rest);
+                rest.for_each(|name| self.leave_name(*name, why.clone()));
+                None
+            }
+            _ => (!exchanged.names.is_empty()).then_some(exchanged),
+        }
+    }
+
+    /// `new` is the inode that the name is to have; if there is none yet, one is made. `first` has it already.
+    fn exchange_name(
+        &mut self,
+        name: NameAt,
+        ready: &Ready<'_>,
+        new: &mut Option<(u64, u64)>,
+        first: Option<&ExchangedName>,
+    ) -> Result<ExchangedName, LeftReason> {
+        let plan = self.plan;
+        let dir = self.directory(name).map_err(LeftReason::Fault)?;
+        let expected = Expected::Inode(ready.piece.loser.stat.identity());
+        let aside = swap::set_aside(&dir, plan.name(name), &expected, |dir, temporary| match (*new, first) {
+            (None, _) => make_clone(ready, dir, temporary).map(|identity| *new = Some(identity)),
+            (Some(identity), Some((first, from, _))) => {
+                link(from, plan.name(*first), dir, temporary, identity)
+            }
+            (Some(identity), None) => {
+                let survivor = &ready.survivor;
+                link(&survivor.dir, plan.name(survivor.name), dir, temporary, identity)
+            }
+        });
+        aside.map(|aside| (name, dir, aside)).map_err(|error| reason(&error))
     }
 
     /// Removes what was set aside, or puts it back where something is wrong with it.
@@ -468,32 +407,4 @@ fn reason(error: &SwapError) -> LeftReason {
         }
         SwapError::Fault(fault) => LeftReason::Fault(*fault),
     }
-}
-
-/// What a journal says of a piece.
-fn changes<'a>(plan: &'a Plan, ready: &'a Ready<'_>) -> impl Iterator<Item = Change> {
-    let path = |name: NameAt| Text::of(real_path(plan, name).as_os_str().as_bytes());
-    let (survivor, loser) = (&ready.survivor, ready.piece.loser);
-    let before = Before::of(&loser.stat, &ready.xattrs);
-    ready.piece.names.iter().map(move |name| {
-        let ends = [loser.names.first(), loser.names.last()];
-        let mut siblings: Vec<Text> =
-            ends.into_iter().flatten().filter(|end| *end != name).map(|end| path(*end)).collect();
-        siblings.dedup();
-        Change::Share(Box::new(journal::Share {
-            path: path(*name),
-            survivor: path(survivor.name),
-            inode: survivor.stat.inode,
-            size: survivor.stat.size,
-            mtime: journal::pair(survivor.stat.mtime),
-            before: before.clone(),
-            siblings,
-        }))
-    })
-}
-
-/// From `/`, without symbolic links.
-fn real_path(plan: &Plan, name: NameAt) -> PathBuf {
-    let (root, path) = &plan.directories[name.directory as usize];
-    under(&plan.real[*root], &join(path, plan.name(name)))
 }

@@ -116,7 +116,13 @@ pub fn question(plan: &Plan) -> String {
 }
 
 /// What was done.
-pub fn report(plan: &Plan, report: &Report, undo: Option<&Path>, elapsed: Duration) -> String {
+pub fn report(
+    plan: &Plan,
+    report: &Report,
+    undo: Option<&Path>,
+    elapsed: Duration,
+    output: &Output,
+) -> String {
     let names = counted(report.replaced_names, "name", "names");
     let mut words = match plan.share() {
         Share::Links => {
@@ -131,7 +137,8 @@ pub fn report(plan: &Plan, report: &Report, undo: Option<&Path>, elapsed: Durati
     }
     words.push_str(&format!(" in {}", size::duration(elapsed)));
     if let Some(undo) = undo {
-        words.push_str(&format!("; `linksnap undo {}` takes it back", undo.display()));
+        let undo = output.words(&undo.to_string_lossy());
+        words.push_str(&format!("; `linksnap undo {undo}` takes it back"));
     }
     words
 }

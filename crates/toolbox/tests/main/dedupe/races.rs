@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use linksnap_toolbox::dedupe::{self, LeftReason, Observe, Options, Progress, Report};
 use linksnap_toolbox::walk::{Unwatched, Watch};
@@ -174,4 +175,53 @@ fn sharing_blocks_is_no_less_careful() {
         assert_eq!(inodes, (inode(root.join("a")), inode(root.join("b"))), "all is put back");
         assert_eq!(fs::read_dir(&root).unwrap().count(), 2);
     }
+}
+
+/// Stops when so many were compared.
+struct Impatient(u64, AtomicU64);
+
+impl Watch for Impatient {
+    fn is_stopped(&self) -> bool {
+        self.1.load(Ordering::Relaxed) >= self.0
+    }
+}
+
+impl Observe for Impatient {
+    fn linked(&self, progress: Progress) {
+        self.1.store(progress.done, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn whoever_stops_it_finds_each_file_done_or_untouched() {
+    let dir = TempDir::new().unwrap();
+    let names: Vec<String> = (0..600).map(|number| format!("{number:03}")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    tree(dir.path(), &files);
+    let plan = plan_of(dir.path(), &OPTIONS);
+    let report = dedupe::deed(&plan, None, &Impatient(250, AtomicU64::new(0))).unwrap();
+    assert!(report.stopped);
+    assert_eq!((report.replaced_names, report.freed_inodes, report.left.len()), (250, 250, 0));
+    assert_eq!(fs::metadata(dir.path().join("000")).unwrap().nlink(), 251);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 600);
+}
+
+#[test]
+fn names_of_a_file_that_shares_blocks_stay_together() {
+    use linksnap_testkit::loopfs::{FsKind, LoopFs};
+    let disk = linksnap_testkit::or_skip!(LoopFs::create(FsKind::Xfs, 0, &[]));
+    let root = disk.path().join("tree");
+    tree(&root, &[("a", "content"), ("b1", "content")])
+        .hard_link("a", "a2")
+        .hard_link("a", "a3")
+        .hard_link("b1", "b2")
+        .hard_link("a", "a4")
+        .hard_link("b1", "b3");
+    let plan = plan_of(&root, &Options { least_size: 1, ..BLOCKS });
+    let (old, stayed) = (inode(root.join("b1")), [root.join("b1"), root.join("b3")]);
+    let report = dedupe::deed(&plan, None, &Meddler(Mutex::default(), || replace(&root.join("b2")))).unwrap();
+    assert_eq!((report.replaced_names, report.left.len()), (0, 3));
+    assert_eq!(stayed.map(inode), [old, old]);
+    assert_eq!(fs::read_to_string(root.join("b2")).unwrap(), "another");
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 7, "no temporary name stays");
 }
