@@ -7,7 +7,6 @@
 //! removed.
 
 use std::collections::{HashMap, HashSet};
-
 use std::rc::Rc;
 
 use linksnap_inode::content::{self, Buffer, Shape};
