@@ -62,8 +62,8 @@ enum Seen {
     Nothing,
     /// The hash of its beginning.
     Beginning(ContentHash),
-    /// The hash of all, and of its extended attributes.
-    Whole(ContentHash, ContentHash),
+    /// The hash of all, and of its extended attributes if it has any.
+    Whole(ContentHash, Option<ContentHash>),
 }
 
 /// The classes of equal files, each with two at least.
@@ -190,12 +190,13 @@ impl Reader<'_> {
         }
     }
 
-    fn xattrs(&self, opened: &RegularFile) -> Result<ContentHash, Fault> {
-        let encoded = match self.plan.options.ignored().xattrs {
-            true => Vec::new(),
-            false => Xattrs::read(opened)?.encode(),
-        };
-        Ok(ContentHash::of(&encoded))
+    /// Most files have none: then there is nothing to be hashed.
+    fn xattrs(&self, opened: &RegularFile) -> Result<Option<ContentHash>, Fault> {
+        if self.plan.options.ignored().xattrs {
+            return Ok(None);
+        }
+        let xattrs = Xattrs::read(opened)?;
+        Ok((!xattrs.is_empty()).then(|| ContentHash::of(&xattrs.encode())))
     }
 }
 
@@ -270,8 +271,8 @@ fn classes(plan: &mut Plan, candidates: &[Candidate], files: Vec<File>) -> Vec<V
     for same in runs(candidates, |one, other| by_content(one, other).is_eq()).filter(|run| run.len() > 1) {
         let mut same = same.to_vec();
         let xattrs = |one: &Candidate| match one.seen {
-            Seen::Whole(_, xattrs) => *xattrs.as_bytes(),
-            _ => [0; 32],
+            Seen::Whole(_, xattrs) => xattrs.map(|hash| *hash.as_bytes()),
+            _ => None,
         };
         same.sort_unstable_by_key(|one| (xattrs(one), one.file));
         for class in runs(&same, |one, other| xattrs(one) == xattrs(other)) {
