@@ -1,5 +1,5 @@
 //! All that the kernel tells of one inode: for showing it to people. What is compared by the thousand is in
-//! [`Stat`](crate::Stat).
+//! [`Stat`].
 
 use rustix::fs::{AtFlags, OFlags, StatxFlags};
 
