@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, StatxFlags, Timestamps, Uid,
+    Access, AtFlags, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, StatxFlags, Timestamps,
+    Uid,
 };
 
 use crate::fault::{Errno, Fault, Op};
@@ -295,6 +296,13 @@ impl DirFd {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).op(op)?;
         rustix::fs::chmodat(rustix::fs::CWD, magic_link(&fd), Mode::RWXU, AtFlags::empty()).op(op)
+    }
+
+    /// May this process make and remove names here, as far as rights go (`faccessat2(2)`, with effective ids)?
+    #[must_use]
+    pub fn may_change_names(&self) -> bool {
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(&self.fd, c".", access, AtFlags::EACCESS).is_ok()
     }
 
     /// The text of the symbolic link `name`.

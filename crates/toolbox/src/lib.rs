@@ -11,16 +11,19 @@
 //!
 //! Knows nothing of repositories, SQL or terminals.
 
+pub mod acl;
 pub mod alternatives;
 pub mod convert;
 pub mod dangling;
 pub mod dedupe;
 pub mod deleted;
+pub mod inode;
 pub mod journal;
 pub mod links;
 pub mod ln;
 pub mod names;
 pub mod place;
+pub mod processes;
 pub mod relative;
 pub mod relink;
 pub mod repair;

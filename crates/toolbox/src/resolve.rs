@@ -147,6 +147,20 @@ impl Resolution {
     }
 }
 
+impl Stop {
+    /// What a system call answers to such a path.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self.why {
+            Why::Missing | Why::Nameless => Errno::NOENT,
+            Why::Loop | Why::TooManyLinks | Why::LinksRefused => Errno::LOOP,
+            Why::NotADirectory(_) => Errno::NOTDIR,
+            Why::Denied | Why::ForeignLink => Errno::ACCESS,
+            Why::Fault(fault) => fault.errno,
+        }
+    }
+}
+
 /// Follows `path`, from the working directory if it is relative.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ mod alternatives;
 mod dangling;
 mod dedupe;
 mod deleted;
+mod inode;
 mod links;
 mod ln;
 mod mounted;
