@@ -5,6 +5,7 @@ mod dedupe;
 mod deleted;
 mod du;
 mod help;
+mod inode;
 mod keep;
 mod links;
 mod ln;
@@ -26,6 +27,7 @@ pub use crate::args::dangling::{AlternativesArgs, DanglingArgs, DeedArgs, Remedy
 pub use crate::args::dedupe::DedupeArgs;
 pub use crate::args::deleted::DeletedArgs;
 pub use crate::args::du::DuArgs;
+pub use crate::args::inode::InodeArgs;
 pub use crate::args::keep::KeepArgs;
 pub use crate::args::links::{KindArg, LinksArgs};
 pub use crate::args::ln::LnArgs;
@@ -135,6 +137,9 @@ pub enum Verb {
     /// Make links, or exchange two names; ask before something is replaced
     #[command(after_help = help::of(help::LN))]
     Ln(LnArgs),
+    /// Say all that inodes say, and what removing a name would do
+    #[command(after_help = help::of(help::INODE))]
+    Inode(InodeArgs),
     /// Tell every name of a file: on its filesystem, below some directories, or in all snapshots
     #[command(after_help = help::of(help::NAMES))]
     Names(NamesArgs),
@@ -150,15 +155,15 @@ pub enum Verb {
     /// Say how full filesystems are, in bytes and inodes, and which directories fill them
     #[command(after_help = help::of(help::USAGE))]
     Usage(UsageArgs),
+    /// Show files that are deleted but still held by processes, and what frees them
+    #[command(after_help = help::of(help::DELETED))]
+    Deleted(DeletedArgs),
     /// Find equal files, and make them one: hard links, or files that share their blocks
     #[command(after_help = help::of(help::DEDUPE))]
     Dedupe(Box<DedupeArgs>),
     /// Take back what dangling, links or dedupe changed
     #[command(after_help = help::of(help::UNDO))]
     Undo(UndoArgs),
-    /// Show files that are deleted but still held by processes, and what frees them
-    #[command(after_help = help::of(help::DELETED))]
-    Deleted(DeletedArgs),
     /// List the jobs, or check the configuration
     #[command(subcommand, after_help = help::of(help::JOBS))]
     Jobs(JobsVerb),

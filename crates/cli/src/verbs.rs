@@ -7,6 +7,7 @@ mod delete;
 mod deleted;
 mod du;
 mod init;
+mod inode;
 mod jobs;
 mod links;
 mod ln;
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Dedupe(args) => dedupe::dedupe(args, output),
         Verb::Undo(args) => undo::undo(args, output),
         Verb::Names(args) => names::names(args, global, output),
+        Verb::Inode(args) => inode::inode(args, output),
         Verb::Ln(args) => ln::ln(args, output),
         Verb::Resolve(args) => resolve::resolve(args, output),
         Verb::Usage(args) => usage::usage(args, output),

@@ -352,3 +352,19 @@ Examples:
   linksnap links /srv/www --list leaving,longer
   linksnap links /srv/www --to-relative -n
   linksnap links /srv/www --to-relative --yes --undo /root/www.undo";
+
+pub const INODE: &str = "\
+Of each path: kind, mode, owner, size, blocks and holes, names and how many there can be, all four times, flags (as \
+lsattr has them), ACLs, SELinux label, extended attributes, filesystem and mount. Then what `rm` would do: whether it \
+would be refused, what it would free, how many other names keep the inode, and which processes do. Nothing is changed, \
+and nothing is read but where holes are.
+
+An ordinary user does not see what other users' processes hold; how many those are is said. -v shows all processes, not \
+only ten. On filesystems that share blocks between files (XFS, btrfs) less than said may be freed.
+
+The exit code is 1 if one of the paths is not there.
+
+Examples:
+  linksnap inode /var/log/syslog
+  linksnap inode -L /etc/alternatives/editor
+  linksnap inode --json *.img";

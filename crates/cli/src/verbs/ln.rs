@@ -2,7 +2,6 @@
 
 mod report;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use linksnap_inode::Kind;
@@ -14,9 +13,9 @@ use linksnap_toolbox::swap::Expected;
 use crate::args::LnArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::stop;
+use crate::output::{Output, Verbosity};
 use crate::verbs::ln::report::{Report, Swapped};
+use crate::{kind, size, stop};
 
 /// Makes links, or exchanges two names.
 pub fn ln(args: &LnArgs, output: &Output) -> Result<Exit, Failure> {
@@ -156,10 +155,10 @@ fn doubts(plan: &Plan) -> String {
         let what = match expected {
             Expected::Symlink(text) => format!("a link to {}", String::from_utf8_lossy(text)),
             Expected::Inode(_) if stat.kind == Kind::File => {
-                let names = crate::size::counted(u64::from(stat.links), "name", "names");
-                format!("a file of {} with {names}", crate::size::bytes(stat.size))
+                let names = size::counted(u64::from(stat.links), "name", "names");
+                format!("a file of {} with {names}", size::bytes(stat.size))
             }
-            Expected::Inode(_) => format!("a {}", crate::kind::word(stat.kind)),
+            Expected::Inode(_) => format!("a {}", kind::word(stat.kind)),
         };
         doubts.push(format!("{link} is there, {what}, and would be replaced"));
     }
@@ -196,8 +195,14 @@ fn swap(args: &LnArgs, output: &Output) -> Result<Exit, Failure> {
     line.extend(output.name(path_bytes(one)));
     line.extend(b" and ");
     line.extend(output.name(path_bytes(other)));
-    if output.verbosity() >= crate::output::Verbosity::Steps {
-        write!(line, ": inode {} and inode {}", b.2.inode, a.2.inode).expect("a vector takes everything");
+    if output.verbosity() >= Verbosity::Steps {
+        let now = |stat: &linksnap_inode::Stat| {
+            let names = size::counted(u64::from(stat.links), "name", "names");
+            format!("inode {}, {names}", stat.inode)
+        };
+        line.extend(
+            format!("; the first is now {}; the second is now {}", now(&b.2), now(&a.2)).into_bytes(),
+        );
     }
     output.report(line);
     Ok(Exit::Done)

@@ -114,7 +114,9 @@ impl View<'_> {
             text.extend(self.output.name(&link.text));
         }
         if let Some(mount) = self.mount(hop).filter(|_| hop.crosses) {
-            text.extend(format!("  [{} on ", mount.kind).into_bytes());
+            text.extend(b"  [");
+            text.extend(self.output.name(mount.kind.as_bytes()));
+            text.extend(b" on ");
             text.extend(self.output.name(&mount.source));
             text.extend(b"]");
         }

@@ -12,6 +12,7 @@ mod du;
 mod filesystems;
 mod guards;
 mod help;
+mod inode;
 mod interruption;
 mod links;
 mod ln;

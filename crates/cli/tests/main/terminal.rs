@@ -141,6 +141,35 @@ fn no_verb_that_lists_or_restores_passes_on_control_characters() {
 }
 
 #[test]
+fn no_tool_passes_on_control_characters() {
+    skip_unless!(has_tool("script"), "script is missing");
+    let stage = stage();
+    let source = stage.path("source");
+    let (file, missing, link) =
+        (source.join(evil("file")), source.join(evil("gone")), source.join("to-evil"));
+    call_all(
+        &stage,
+        &[
+            (words!["resolve", file], 0, true),
+            (words!["resolve", missing], 1, true),
+            (words!["resolve", link], 1, true),
+            (words!["resolve", "--json", link], 1, true),
+            (words!["resolve", "-f", file, link], 0, true),
+            (words!["resolve", "-e", missing], 1, true),
+            (words!["inode", file, link], 0, true),
+            (words!["inode", "--json", file, link], 0, true),
+            (words!["inode", missing], 1, true),
+            (words!["ln", "-n", "-s", evil("text"), "new"], 0, true),
+            (words!["ln", "-sf", evil("text"), "new"], 0, true),
+            (words!["ln", "-v", file, evil("name")], 0, true),
+            (words!["ln", missing, "other"], 1, true),
+            (words!["ln", file, "/dev/shm"], 1, true),
+            (words!["ln", "--swap", file, missing], 1, true),
+        ],
+    );
+}
+
+#[test]
 fn damage_and_problems_are_told_without_control_characters() {
     skip_unless!(has_tool("script"), "script is missing");
     let stage = stage();
