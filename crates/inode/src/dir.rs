@@ -305,6 +305,13 @@ impl DirFd {
         rustix::fs::accessat(&self.fd, c".", access, AtFlags::EACCESS).is_ok()
     }
 
+    /// May this process read and write the entry `name`, as far as rights go? A symbolic link is not followed.
+    #[must_use]
+    pub fn may_read_and_write(&self, name: &[u8]) -> bool {
+        let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::accessat(&self.fd, name, Access::READ_OK | Access::WRITE_OK, flags).is_ok()
+    }
+
     /// The text of the symbolic link `name`.
     pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>, Fault> {
         let text =

@@ -123,8 +123,9 @@ impl Report {
 /// If there is nothing of that name.
 pub fn look(path: &Path, links: Links) -> Result<Report, FsError> {
     let place = match links {
-        Links::Look => Place::find(path)?,
-        Links::Follow => follow(path)?,
+        // What ends in a slash is a directory, and a link is followed to it.
+        Links::Look if !path_bytes(path).ends_with(b"/") => Place::find(path)?,
+        _ => follow(path)?,
     };
     let handle = place.dir.look_at(&place.name).map_err(|fault| fault.at(path))?;
     report(place, &handle).map_err(|fault| fault.at(path))

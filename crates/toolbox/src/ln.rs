@@ -3,6 +3,7 @@
 //! **Invariant:** a name that exists leads somewhere at every moment, and nothing is replaced but what the plan saw.
 
 mod deed;
+mod refusal;
 mod text;
 
 use std::ffi::OsStr;
@@ -12,9 +13,10 @@ use std::path::{Path, PathBuf};
 use linksnap_inode::dir::path_bytes;
 use linksnap_inode::filesystem::{Filesystem, Nature};
 use linksnap_inode::path::{absolute, as_path};
-use linksnap_inode::{Detail, DirFd, Errno, Fault, FsError, Handle, Kind, Stat, mounts};
+use linksnap_inode::{Detail, DirFd, Errno, Fault, Handle, Kind, Stat, limits, mounts};
 
 pub use crate::ln::deed::{Done, LnError, Seen, exchange, make};
+pub use crate::ln::refusal::Refusal;
 use crate::place::Place;
 use crate::resolve::{Assumed, Demand, Stop, Why, resolve, resolve_from};
 use crate::swap::Expected;
@@ -74,98 +76,6 @@ pub enum Now {
     Same(Stat),
     /// Something else, which would be replaced.
     Taken(Expected, Stat),
-}
-
-/// Why a link is not made.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// There is nothing to be linked.
-    #[error("there is no {}", .0.display())]
-    NoTarget(PathBuf),
-    /// Directories have one name.
-    #[error("{} is a directory: a directory has only one name", .0.display())]
-    Directory(PathBuf),
-    /// What has the name is a directory.
-    #[error("{} is a directory: it is not replaced", .0.display())]
-    InTheWay(PathBuf),
-    /// The same link twice.
-    #[error("{} was named twice: the second link would replace the first", .0.display())]
-    Twice(PathBuf),
-    /// A link to itself in place of what has content.
-    #[error("{} would lead back to itself, and what is there now would be lost", .0.display())]
-    Itself(PathBuf),
-    /// Two filesystems.
-    #[error(
-        "hard links cannot leave the filesystem: {} is on {from}, {} would be on {to}", target.display(), link.display()
-    )]
-    Elsewhere {
-        /// What was to be linked.
-        target: PathBuf,
-        /// Where it is: `ext4 (/dev/sda1, mounted on /)`.
-        from: String,
-        /// The link.
-        link: PathBuf,
-        /// Where that would be.
-        to: String,
-    },
-    /// `chattr +i` or `+a`.
-    #[error("{} is {flag}: {what}", path.display())]
-    Flagged {
-        /// What has the flag.
-        path: PathBuf,
-        /// `immutable` or `append-only`.
-        flag: &'static str,
-        /// What that forbids.
-        what: &'static str,
-    },
-    /// As many names as there can be.
-    #[error("{} has {links} names, and {filesystem} allows no more", path.display())]
-    TooManyLinks {
-        /// What has them.
-        path: PathBuf,
-        /// How many.
-        links: u32,
-        /// The kind of filesystem.
-        filesystem: String,
-    },
-    /// `protected_hardlinks`.
-    #[error("{} is another user's, and you may not both read and write it", .0.display())]
-    Protected(PathBuf),
-    /// FAT and the like.
-    #[error("the filesystem of {} ({filesystem}) has no hard links", path.display())]
-    NoHardLinks {
-        /// What was to be linked.
-        path: PathBuf,
-        /// The kind of filesystem.
-        filesystem: String,
-    },
-    /// A system call failed.
-    #[error(transparent)]
-    Fs(#[from] FsError),
-}
-
-impl Refusal {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Directory(_) => {
-                Some("make a symbolic link with -s, or mount it there as well (mount --bind)")
-            }
-            Self::Elsewhere { .. } => Some("make a symbolic link with -s, or copy it (cp -a)"),
-            Self::NoHardLinks { .. } => Some("make a copy (cp -a)"),
-            Self::InTheWay(_) => Some("remove or rename it first"),
-            Self::Flagged { flag: "immutable", .. } => {
-                Some("root takes that off with `chattr -i`, if it may be")
-            }
-            Self::Flagged { .. } => Some("root takes that off with `chattr -a`, if it may be"),
-            Self::TooManyLinks { .. } => Some("make a copy (cp -a), or a symbolic link with -s"),
-            Self::Protected(_) => {
-                Some("fs.protected_hardlinks is on (sysctl): its owner or root can link it")
-            }
-            Self::NoTarget(_) | Self::Twice(_) | Self::Itself(_) | Self::Fs(_) => None,
-        }
-    }
 }
 
 /// What to do with a last argument that is a directory, or a link to one.
@@ -238,6 +148,9 @@ pub fn refuse_twice(plans: &[Plan], next: &Plan) -> Result<(), Refusal> {
 
 fn hard(wish: &Wish, place: &Place, dir: &Detail) -> Result<New, Refusal> {
     let path = wish.target.clone();
+    if path_bytes(&path).ends_with(b"/") {
+        return Err(refuse_slash(&path));
+    }
     let source = Place::find(&path)?;
     let held = source.dir.look_at(&source.name).map_err(|fault| match fault.errno {
         Errno::NOENT => Refusal::NoTarget(path.clone()),
@@ -256,6 +169,9 @@ fn hard(wish: &Wish, place: &Place, dir: &Detail) -> Result<New, Refusal> {
     if let Some(flag) = barred(flags) {
         return Err(Refusal::Flagged { path, flag, what: "it can get no further name" });
     }
+    if is_protected(&source, &target.stat) {
+        return Err(Refusal::Protected(path));
+    }
     let filesystem = Filesystem::of(&place.dir).map_err(|fault| fault.at(&path))?;
     match filesystem.nature() {
         Nature::NoLinks => return Err(Refusal::NoHardLinks { path, filesystem: filesystem.name() }),
@@ -269,6 +185,25 @@ fn hard(wish: &Wish, place: &Place, dir: &Detail) -> Result<New, Refusal> {
         _ => {}
     }
     Ok(New::Hard(source, target.stat))
+}
+
+/// What ends in a slash is a directory, or nothing at all.
+fn refuse_slash(path: &Path) -> Refusal {
+    match resolve(path_bytes(path), Demand::Kernel).map(|found| found.stop().cloned()) {
+        Ok(None) => Refusal::Directory(path.to_path_buf()),
+        Ok(Some(stop)) => Fault::new("find", stop.errno()).at(path).into(),
+        Err(fault) => fault.at(path).into(),
+    }
+}
+
+/// Does the kernel refuse others than the owner a link (`protected_hardlinks`, `proc_sys_fs(5)`)? Root may, as a rule.
+fn is_protected(source: &Place, target: &Stat) -> bool {
+    let user = limits::effective_user();
+    if user == 0 || user == target.uid || !are_hard_links_protected() {
+        return false;
+    }
+    let is_privileged = target.mode & 0o4000 != 0 || target.mode & 0o2010 == 0o2010;
+    target.kind != Kind::File || is_privileged || !source.dir.may_read_and_write(&source.name)
 }
 
 fn elsewhere(wish: &Wish, from: &Detail, to: &Detail) -> Refusal {
@@ -366,9 +301,7 @@ impl Plan {
         };
         match fault.errno {
             Errno::MLINK => Refusal::TooManyLinks { path, links: target.links, filesystem: filesystem() },
-            Errno::PERM
-                if target.uid != linksnap_inode::limits::effective_user() && are_hard_links_protected() =>
-            {
+            Errno::PERM if target.uid != limits::effective_user() && are_hard_links_protected() => {
                 Refusal::Protected(path)
             }
             Errno::PERM | Errno::NOTSUP => Refusal::NoHardLinks { path, filesystem: filesystem() },

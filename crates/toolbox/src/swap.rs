@@ -142,10 +142,18 @@ pub fn create(
     make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let temporary = make_beside(dir, make)?;
-    dir.rename_noreplace(&temporary, dir, name).inspect_err(|_| {
-        // The first error is the one to be told.
-        let _ = dir.unlink(&temporary);
-    })
+    match dir.rename_noreplace(&temporary, dir, name) {
+        // A filesystem that cannot rename without replacing (NFS): a further name replaces nothing either.
+        Err(fault) if fault.is(Errno::INVAL) => {
+            let linked = dir.link(&temporary, dir, name);
+            dir.unlink(&temporary)?;
+            linked
+        }
+        other => other.inspect_err(|_| {
+            // The first error is the one to be told.
+            let _ = dir.unlink(&temporary);
+        }),
+    }
 }
 
 fn exchange(dir: &DirFd, name: &[u8], temporary: &[u8], expected: &Expected) -> Result<(), SwapError> {

@@ -94,8 +94,13 @@ impl Plan {
 /// If one of them is missing, or is no longer what was expected: then they are changed back.
 pub fn exchange(one: (&Place, &Expected), other: (&Place, &Expected)) -> Result<(), LnError> {
     let ((a, expected_a), (b, expected_b)) = (one, other);
-    let swap =
-        || a.dir.exchange_with(&a.name, &b.dir, &b.name).map_err(|fault| Refusal::from(fault.at(&a.path)));
+    let swap = || {
+        a.dir.exchange_with(&a.name, &b.dir, &b.name).map_err(|fault| match fault.errno {
+            Errno::XDEV => Refusal::Apart(a.path.clone(), b.path.clone()),
+            Errno::INVAL => Refusal::Entangled(a.path.clone(), b.path.clone()),
+            _ => fault.at(&a.path).into(),
+        })
+    };
     let is = |place: &Place, expected: &Expected| {
         Expected::now(&place.dir, &place.name).is_ok_and(|(now, _)| now == *expected)
     };

@@ -73,6 +73,13 @@ fn it_says_what_stat_says() {
     let followed = look(&at("link"), Links::Follow).unwrap();
     assert_eq!(followed.detail.stat.inode, seen(&at("file")).detail.stat.inode);
     assert!(look(&at("dangling"), Links::Follow).is_err());
+    symlink("dir", at("to-dir")).unwrap();
+    assert_eq!(
+        seen(&at("to-dir/")).detail.stat.inode,
+        seen(&at("dir")).detail.stat.inode,
+        "as the kernel has it"
+    );
+    assert!(look(&at("file/"), Links::Look).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -179,6 +179,8 @@ fn refusals_say_why() {
     let dir = tree();
     let refused = |target: &str, link: &str, making| planned(&dir, target, link, making).unwrap_err();
     assert!(matches!(refused("dir", "new", Making::Hard), Refusal::Directory(_)));
+    assert!(matches!(refused("way/", "new", Making::Hard), Refusal::Directory(_)), "not the link to it");
+    assert!(matches!(refused("file/", "new", Making::Hard), Refusal::Fs(_)));
     assert!(matches!(refused("missing", "new", Making::Hard), Refusal::NoTarget(_)));
     assert!(matches!(refused("file", "dir", Making::Hard), Refusal::InTheWay(_)));
     assert!(matches!(refused("file", "missing/new", Making::Hard), Refusal::Fs(_)));
@@ -288,4 +290,48 @@ fn two_names_are_exchanged_if_both_are_what_they_were() {
     let refused = exchange((&a.0, &a.1), (&b.0, &b.1));
     assert!(matches!(refused, Err(LnError::Changed(_))), "they were exchanged already");
     assert!(dir.path().join("file").is_dir());
+}
+
+#[test]
+fn protected_files_of_others_are_told_beforehand() {
+    skip_unless!(is_root(), "needs root to be somebody else");
+    let is_on = fs::read("/proc/sys/fs/protected_hardlinks").is_ok_and(|value| value.starts_with(b"1"));
+    if !is_on {
+        return lacking("ln::protected_files_of_others_are_told_beforehand", "fs.protected_hardlinks");
+    }
+    let dir = tree();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    for (name, mode) in [("file", 0o644), ("second", 0o666)] {
+        fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // Rights are those of a thread, as far as the kernel is concerned.
+    let refused = std::thread::scope(|scope| {
+        let work = || {
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65_534)).unwrap();
+            ["file", "second"].map(|name| {
+                let plan = planned(&dir, name, "new", Making::Hard);
+                let kernel = fs::hard_link(dir.path().join(name), dir.path().join("tried"));
+                assert_eq!(kernel.is_err(), plan.is_err(), "{name}: {kernel:?}");
+                plan.is_err_and(|refusal| matches!(refusal, Refusal::Protected(_)))
+            })
+        };
+        scope.spawn(work).join().unwrap()
+    });
+    assert_eq!(refused, [true, false]);
+}
+
+#[test]
+fn names_that_cannot_be_exchanged_say_why() {
+    let dir = tree();
+    let find = |path: &Path| {
+        let place = Place::find(path).unwrap();
+        let expected = Expected::now(&place.dir, &place.name).unwrap().0;
+        (place, expected)
+    };
+    let (outer, inner) = (find(&dir.path().join("dir")), find(&dir.path().join("dir/sub")));
+    let refused = exchange((&outer.0, &outer.1), (&inner.0, &inner.1));
+    assert!(matches!(refused, Err(LnError::Refused(Refusal::Entangled(..)))), "{refused:?}");
+    let (here, there) = (find(&dir.path().join("file")), find(Path::new("/proc/version")));
+    let refused = exchange((&here.0, &here.1), (&there.0, &there.1));
+    assert!(matches!(refused, Err(LnError::Refused(Refusal::Apart(..)))), "{refused:?}");
 }

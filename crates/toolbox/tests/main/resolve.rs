@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use linksnap_inode::{DirFd, Errno, Handle, Kind};
-use linksnap_testkit::skip::{has_tool, is_root};
-use linksnap_testkit::skip_unless;
+use linksnap_testkit::loopfs::{FsKind, LoopFs};
+use linksnap_testkit::skip::{has_tool, is_root, lacking};
+use linksnap_testkit::{or_skip, skip_unless};
 use linksnap_toolbox::resolve::{Assumed, Demand, End, MOST_LINKS, Resolution, Why, resolve, resolve_from};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof};
 use proptest::{prop_assert_eq, proptest};
@@ -356,4 +357,23 @@ fn mounts_on_the_way_are_seen() {
     let crossed: Vec<&[u8]> =
         found.hops.iter().filter(|hop| hop.crosses).map(|hop| hop.name.as_slice()).collect();
     assert_eq!(crossed.first(), Some(&b"proc".as_slice()));
+}
+
+#[test]
+fn a_mount_that_refuses_links_stops_it() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 1, &[]));
+    fs::write(disk.path().join("file"), "").unwrap();
+    symlink("file", disk.path().join("link")).unwrap();
+    same_as_kernel(&disk.path(), b"link");
+    let remount =
+        Command::new("mount").args(["-o", "remount,nosymfollow"]).arg(disk.path()).output().unwrap();
+    if !remount.status.success() {
+        return lacking(
+            "resolve::a_mount_that_refuses_links_stops_it",
+            "nosymfollow, or mount(8) does not know it",
+        );
+    }
+    let found = from(&disk.path(), b"link", Demand::Kernel);
+    assert_eq!(found.stop().map(|stop| stop.why), Some(Why::LinksRefused));
+    assert!(DirFd::open_root(&disk.path()).unwrap().stat_target(b"link").unwrap_err().is(Errno::LOOP));
 }
