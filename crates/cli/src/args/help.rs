@@ -269,7 +269,8 @@ it. With --reflink they stay files of their own, with their attributes, and shar
 
 Linked are only files of the same mode, owner, group, modification time and extended attributes, unless told otherwise; \
 then those of the file that stays hold for all. From then on, whoever writes to one writes to all: do not link what is \
-edited in place. Empty files are left alone, and with --reflink those smaller than a block of 4 KiB: they would free \
+edited in place. With -o or -c the owner of the file that stays can write to all of them: not for trees of users who do \
+not trust each other. Empty files are left alone, and with --reflink those smaller than a block of 4 KiB: they would free \
 nothing. So is what is mounted below a ROOT; no link leads across filesystems, and none beyond the most names that the \
 filesystem allows. A ROOT with a repository in it is refused (12).
 
