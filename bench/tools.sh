@@ -54,7 +54,7 @@ find "$TREE" -type f | awk 'NR % 10 == 0' | awk '{
     name = $0; sub(/.*\//, "", name)
     print (NR % 100 == 0 ? "gone-" name : name) "\t" $0 ".link"
 }' | while IFS=$'\t' read -r text link; do ln -s "$text" "$link"; done
-first=$(find "$TREE" -type f | head -n 1)
+first=$(find "$TREE" -type f -print -quit)
 ln "$first" "$TREE/second name"
 ln "$first" "$TREE/third name"
 export FIRST=$first
