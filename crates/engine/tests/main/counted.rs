@@ -12,6 +12,8 @@ use linksnap_testkit::tree::{Content, Edit, TreeBuilder};
 use linksnap_testkit::{crash, skip, skip_unless};
 
 use crate::kitchen::Kitchen;
+use crate::marginal;
+use crate::trace::{Call, count, is_trial, traced};
 
 /// Directories of the tree, its root among them.
 const DIRECTORIES: u64 = 22;
@@ -181,12 +183,13 @@ fn a_run_that_died_before_the_last_sync_is_kept_whole_by_the_next() {
 
 /// Where the child finds the kitchen.
 const BASE: &str = "LINKSNAP_TEST_BASE";
-/// What the child is to do: `die` before the last sync, `keep` the last two snapshots, or neither.
+/// What the child is to do: `die` before the last sync, `keep` the last two snapshots, `weigh` what it allocates, or none
+/// of these.
 const DEED: &str = "LINKSNAP_TEST_DEED";
 /// When.
 const NOW: &str = "LINKSNAP_TEST_NOW";
 
-fn child(base: &Path, deed: &str) -> Command {
+pub fn child(base: &Path, deed: &str) -> Command {
     crash::child("counted::child_entry", &[(BASE, base.as_os_str()), (DEED, OsStr::new(deed))])
 }
 
@@ -204,6 +207,7 @@ fn child_entry() {
             kitchen.options.now = std::env::var(NOW).expect("set").parse().expect("a number");
             drop(kitchen.try_backup(&Silent).expect("a snapshot"));
         }
+        Ok("weigh") => marginal::weigh(&mut kitchen),
         _ => drop(kitchen.try_backup(&Silent).expect("a snapshot")),
     }
 }
@@ -219,49 +223,9 @@ impl Monitor for Mortal {
     }
 }
 
-/// One system call of a trace, descriptors written as paths.
-struct Call {
-    name: String,
-    rest: String,
-}
-
 /// Runs a backup under strace(1) and returns the calls that it made.
 fn traced_backup(base: &Path) -> Option<Vec<Call>> {
     traced(base, &child(base, "live"))
-}
-
-fn traced(base: &Path, child: &Command) -> Option<Vec<Call>> {
-    let trace = base.join("trace");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-y", "-qq", "-s", "4096", "-e", "trace=%file,%desc", "-e", "signal=none", "-o"]);
-    strace.arg(&trace).arg(child.get_program()).args(child.get_args()).env_clear();
-    strace.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = strace.output().expect("strace runs");
-    let text = std::fs::read_to_string(trace).unwrap_or_default();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    // In some containers nobody may trace.
-    if text.is_empty() && complaint.contains("ptrace") {
-        return None;
-    }
-    assert!(output.status.success(), "{complaint}");
-    Some(text.lines().filter_map(call).collect())
-}
-
-/// Reads `1234 statx(3</tmp>, "name", …`; what is resumed was seen when it began.
-fn call(line: &str) -> Option<Call> {
-    let (_, call) = line.split_once(' ')?;
-    let (name, rest) = call.trim_start().split_once('(')?;
-    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    is_name.then(|| Call { name: name.to_owned(), rest: rest.to_owned() })
-}
-
-fn count(calls: &[Call], wanted: impl Fn(&Call) -> bool) -> u64 {
-    calls.iter().filter(|call| wanted(call)).count() as u64
-}
-
-/// Does it try out what the filesystem can do? Every run does so, once, whatever the tree.
-fn is_trial(call: &Call) -> bool {
-    call.rest.contains(".linksnap-probe")
 }
 
 #[test]

@@ -2,6 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests prepare trees as users do")]
 
+use std::alloc::System;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
 mod abilities;
 mod backup;
 mod claims;
@@ -19,6 +23,7 @@ mod kill;
 mod kitchen;
 mod ledger;
 mod links;
+mod marginal;
 mod meanwhile;
 mod model;
 mod mounts;
@@ -37,3 +42,8 @@ mod room;
 mod sabotage;
 mod sandbox;
 mod stale;
+mod trace;
+
+/// Counts what this binary allocates, for [`marginal`].
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
