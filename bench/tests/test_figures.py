@@ -1,0 +1,59 @@
+"""What is kept of a run, and what is taken up again."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from side_by_side.figures import Book, Done, Figure, Remark, Shown
+
+from . import notes
+
+
+class Keeping(unittest.TestCase):
+    def setUp(self) -> None:
+        own = tempfile.TemporaryDirectory()
+        self.addCleanup(own.cleanup)
+        self.directory = Path(own.name)
+
+    def again(self) -> Book:
+        book = Book(self.directory / "figures.jsonl")
+        book.read()
+        return book
+
+    def test_what_was_noted_is_read_again(self) -> None:
+        entries: list[Figure | Done | Remark] = [
+            notes.figure("linksnap", 1, 1.0),
+            Done(notes.SETTING, 1),
+            Remark(notes.SETTING, "rsync", "wrong", "x"),
+        ]
+        book = notes.book(self.directory, *entries)
+        book.note(Shown(notes.SETTING, "rsync", "rsync -a"))
+        again = self.again()
+        self.assertEqual((again.figures, again.remarks), (book.figures, book.remarks))
+        self.assertEqual((again.shown, again.done), (book.shown, book.done))
+
+    def test_a_round_that_was_not_ended_is_forgotten(self) -> None:
+        kept, lost = notes.figure("linksnap", 1, 1.0), notes.figure("linksnap", 2, 1.0)
+        notes.book(self.directory, kept, Done(notes.SETTING, 1), lost)
+        self.assertEqual(self.again().figures, [kept])
+        # In the file as well: the round comes again, and must not be there twice.
+        self.again().note(lost)
+        self.again().note(Done(notes.SETTING, 2))
+        self.assertEqual(self.again().figures, [kept])
+
+    def test_a_line_cut_off_is_no_hindrance(self) -> None:
+        book = notes.book(self.directory, notes.figure("linksnap", 1, 1.0), Done(notes.SETTING, 1))
+        with open(book.path, "a", encoding="utf-8") as file:
+            file.write('{"type": "figure", "sett')
+        self.assertEqual(len(self.again().figures), 1)
+
+    def test_figures_come_by_rounds(self) -> None:
+        book = notes.book(self.directory, notes.figure("rsync", 2, 2.0), notes.figure("rsync", 1, 1.0))
+        self.assertEqual([figure.round for figure in book.of(notes.SETTING, "rsync")], [1, 2])
+
+    def test_the_last_word_counts(self) -> None:
+        skipped = Remark(notes.SETTING, "rsync", "skipped", "")
+        book = notes.book(self.directory, Remark(notes.SETTING, "rsync", "right"), skipped)
+        verdict = book.verdict(notes.SETTING, "rsync")
+        self.assertEqual(verdict and verdict.kind, "right")
+        self.assertIsNone(book.verdict(notes.SETTING, "borg"))
