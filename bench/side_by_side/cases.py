@@ -46,6 +46,8 @@ class Case:
     fresh: bool = False
     # Only the newest snapshot stays between rounds: the others would fill the disk.
     lean: bool = False
+    # The same file may be changed in two changes that follow one another.
+    changes_again: bool = False
     # How many snapshots there are right after the deed, in terms of how many there were before it.
     left: Callable[[int, Options], int] = lambda before, _options: before + 1
 
@@ -169,7 +171,7 @@ def _successive_tags(tags: Tags) -> Case:
     def change(source: Path, number: int) -> None:
         tags.check_out(number % len(tags.names), source)
 
-    return Case("git", "successive tags of a git repository", lambda t, _: t.tags(), make, change=change)
+    return Case("git", "successive tags of a git repository", lambda t, _: t.tags(), make, change=change, changes_again=True)
 
 
 def grouped(cases: tuple[Case, ...]) -> list[tuple[Case, ...]]:

@@ -13,6 +13,8 @@ from .ratios import growth, slope
 MOST_EXPONENT = 1.1
 # A file more that costs less than this costs less than its name does: nothing about it is held.
 MOST_BYTES_A_FILE = 32.0
+# Less than this in all is how much an allocator took ahead.
+LEAST_MIB = 2.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Verdict:
     @property
     def is_flat(self) -> bool:
         """Is its memory?"""
-        return self.bytes_a_file <= MOST_BYTES_A_FILE
+        peaks = [peak for _, _, peak in self.points]
+        return self.bytes_a_file <= MOST_BYTES_A_FILE or peaks[-1] - peaks[0] < LEAST_MIB
 
 
 def verdicts(book: Book) -> list[Verdict]:
@@ -61,7 +64,7 @@ def table(found: Sequence[Verdict]) -> str:
     return (
         "## Growth\n\n"
         f"Time as a power of the number of files (linear: at most {MOST_EXPONENT}); bytes of peak memory for a file"
-        f" more, between the fewest and the most (flat: at most {MOST_BYTES_A_FILE:.0f}).\n\n"
+        f" more, between the fewest and the most (flat: at most {MOST_BYTES_A_FILE:.0f}, or {LEAST_MIB:.0f} MiB in all).\n\n"
         f"| case | tool | medians | time ~ files^ | bytes a file |\n|---|---|---|---|---|\n{rows}"
     )
 

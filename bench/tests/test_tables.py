@@ -73,6 +73,10 @@ class Growing(unittest.TestCase):
         self.assertFalse(verdict.is_flat)
         self.assertIn("GROWS", growth.table([verdict]))
 
+    def test_what_an_allocator_takes_ahead_is_flat(self) -> None:
+        (verdict,) = self.verdicts((1_000, 1.0, 8_000), (2_000, 2.0, 9_000))
+        self.assertTrue(verdict.is_flat)
+
     def test_one_number_of_files_says_nothing(self) -> None:
         self.assertEqual(self.verdicts((20_000, 1.0, 8_000)), [])
         self.assertEqual(growth.table([]), "")
