@@ -171,7 +171,9 @@ def _successive_tags(tags: Tags) -> Case:
     def change(source: Path, number: int) -> None:
         tags.check_out(number % len(tags.names), source)
 
-    return Case("git", "successive tags of a git repository", lambda t, _: t.tags(), make, change=change, changes_again=True)
+    return Case(
+        "git", "successive tags of a git repository", lambda t, _: t.tags(), make, change=change, changes_again=True
+    )
 
 
 def grouped(cases: tuple[Case, ...]) -> list[tuple[Case, ...]]:

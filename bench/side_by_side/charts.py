@@ -60,7 +60,7 @@ def curves(title: str, subtitle: str, found: Sequence[Verdict]) -> str:
     if not xs or not ys:
         return _svg(title, subtitle, height, "")
     left, right, low, high = min(xs), max(max(xs), min(xs) + 0.1), math.floor(min(ys)), math.ceil(max(ys) + 0.01)
-    across = (WIDTH - LEFT - RIGHT) / (right - left)
+    across = (WIDTH - 60 - LEFT) / (right - left)
     up = (height - TOP - 50) / (high - low)
 
     def at(files: float, seconds: float) -> tuple[float, float]:

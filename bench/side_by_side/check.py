@@ -26,7 +26,10 @@ def compare(options: Options, source: Path, tree: Path) -> Deed:
 
 
 def fingerprint(tree: Path) -> str:
-    """A digest of the names, modes, owners, sizes and times below `tree`: are they later as they were?"""
+    """A digest of the names, modes, owners, sizes and times below `tree`: are they later as they were?
+
+    Times in whole seconds: rsync leaves alone what differs by less, as the time of a directory that it has just made.
+    """
     digest = hashlib.blake2b()
     for directory, directories, names in os.walk(tree):
         directories.sort()
@@ -34,7 +37,7 @@ def fingerprint(tree: Path) -> str:
             at = os.path.join(directory, name)
             seen = os.lstat(at)
             size = 0 if name in directories else seen.st_size
-            what = (os.path.relpath(at, tree), seen.st_mode, seen.st_uid, seen.st_gid, size, seen.st_mtime_ns)
+            what = (os.path.relpath(at, tree), seen.st_mode, seen.st_uid, seen.st_gid, size, int(seen.st_mtime))
             digest.update(repr(what).encode())
     return digest.hexdigest()
 
@@ -57,4 +60,4 @@ def one_before(tool: Tool, fingerprint_then: str | None) -> str:
     tree = tool.tree_before()
     if tree is None or fingerprint_then is None or fingerprint(tree) == fingerprint_then:
         return ""
-    return "the snapshot before is not what it was: this run changed it"
+    return "the snapshot before is no longer what the source was when it was made"

@@ -64,7 +64,8 @@ def table(found: Sequence[Verdict]) -> str:
     return (
         "## Growth\n\n"
         f"Time as a power of the number of files (linear: at most {MOST_EXPONENT}); bytes of peak memory for a file"
-        f" more, between the fewest and the most (flat: at most {MOST_BYTES_A_FILE:.0f}, or {LEAST_MIB:.0f} MiB in all).\n\n"
+        f" more, between the fewest and the most (flat: at most {MOST_BYTES_A_FILE:.0f}, or {LEAST_MIB:.0f} MiB in"
+        " all).\n\n"
         f"| case | tool | medians | time ~ files^ | bytes a file |\n|---|---|---|---|---|\n{rows}"
     )
 
