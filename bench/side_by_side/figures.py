@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 
+class Lost(Exception):
+    """Figures that could not be kept: there is no use in going on."""
+
+
 @dataclass(frozen=True, order=True)
 class Setting:
     """Under what a case was measured: all that makes two figures incomparable."""
@@ -83,9 +87,14 @@ class Book:
     done: set[tuple[Setting, int]] = field(default_factory=set)
 
     def note(self, entry: Figure | Remark | Shown | Done) -> None:
-        """Adds it, and has it on disk before it returns."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"type": type(entry).__name__.lower(), **dataclasses.asdict(entry)}) + "\n")
+        """Adds it, in the file as well before it returns."""
+        line = json.dumps({"type": type(entry).__name__.lower(), **dataclasses.asdict(entry)}) + "\n"
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as fault:
+            # Not a fault of the tool that is at work, which an OSError would be taken for.
+            raise Lost(f"the results cannot be written: {fault}") from fault
         self._take(entry)
 
     def read(self) -> None:

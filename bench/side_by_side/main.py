@@ -15,7 +15,7 @@ from . import cases, charts, data, growth, machine, options, tables
 from .cases import Case
 from .data import Tags
 from .deed import Failed
-from .figures import Book, Remark, Setting
+from .figures import Book, Lost, Remark, Setting
 from .options import Asked, Options
 from .play import Play
 from .scene import KINDS, Unfit, why_not
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         if asked.resume:
             asked = _as_before(asked)
         return _listing(asked.options) if asked.only_list else _measure(asked, shlex.join(["bench/run", *argv]))
-    except (Unfit, Failed) as fault:
+    except (Unfit, Failed, Lost) as fault:
         print(f"bench/run: {fault}", file=sys.stderr)
         return USAGE
 

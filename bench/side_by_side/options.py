@@ -168,7 +168,7 @@ def read(argv: list[str], stamp: str) -> Asked:
         "rounds": given.rounds,
         "snapshots": given.snapshots,
         "keep": given.keep,
-        "git": given.git,
+        "git": given.git and os.path.abspath(given.git),
         "settle_seconds": given.settle,
     }
     options = dataclasses.replace(options, **{name: value for name, value in said.items() if value is not None})
@@ -180,7 +180,8 @@ def read(argv: list[str], stamp: str) -> Asked:
         options, linksnap=linksnap and os.path.abspath(linksnap), rsync=shutil.which(rsync) or rsync
     )
     _refuse_nonsense(made, options, given)
-    results = given.resume or given.results or HERE / "results" / stamp
+    # Absolute: the working directory changes before they are written.
+    results = (given.resume or given.results or HERE / "results" / stamp).resolve()
     return Asked(options, results, given.resume is not None, given.list)
 
 

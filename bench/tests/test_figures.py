@@ -4,7 +4,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from side_by_side.figures import Book, Done, Figure, Remark, Shown
+from side_by_side.figures import Book, Done, Figure, Lost, Remark, Shown
 
 from . import notes
 
@@ -46,6 +46,10 @@ class Keeping(unittest.TestCase):
         with open(book.path, "a", encoding="utf-8") as file:
             file.write('{"type": "figure", "sett')
         self.assertEqual(len(self.again().figures), 1)
+
+    def test_figures_that_cannot_be_kept_are_no_fault_of_a_tool(self) -> None:
+        with self.assertRaises(Lost):
+            Book(self.directory / "missing" / "figures.jsonl").note(Done(notes.SETTING, 1))
 
     def test_figures_come_by_rounds(self) -> None:
         book = notes.book(self.directory, notes.figure("rsync", 2, 2.0), notes.figure("rsync", 1, 1.0))

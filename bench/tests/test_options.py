@@ -22,6 +22,11 @@ class Reading(unittest.TestCase):
     def test_results_have_a_name_of_their_own(self) -> None:
         self.assertEqual(options.read([], "2026-04-08T020000").results.name, "2026-04-08T020000")
 
+    def test_paths_hold_wherever_the_program_goes(self) -> None:
+        asked = options.read(["--results", "here", "--git", "there"], "now")
+        self.assertTrue(asked.results.is_absolute())
+        self.assertEqual(asked.options.git, str(Path("there").absolute()))
+
     def test_nonsense_is_refused_with_a_reason(self) -> None:
         for argv, reason in (
             (["--rounds", "0"], "one round"),
