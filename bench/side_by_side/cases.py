@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -76,88 +77,54 @@ def _kept(_before: int, options: Options) -> int:
 
 def all_cases(options: Options, tags: Tags | None) -> tuple[Case, ...]:
     """Every case in the order of the tables; `git` only if there are tags."""
-    percent, small = data.change_one_percent, f"{options.snapshots} snapshots"
-    cases = [
-        Case(
-            "empty",
-            "a backup of nothing: what starting costs",
-            lambda t, _: t.empty(),
-            data.make_empty,
-            Before.NONE,
-            fresh=True,
-        ),
+    successive = [_successive_tags(tags)] if tags is not None else []
+    return (*_single_backups(), *_steady_states(options), *_many_snapshots(options), *successive)
+
+
+def _single_backups() -> list[Case]:
+    percent, large = data.change_one_percent, data.make_large
+    nothing = "a backup of nothing: what starting costs"
+    grown = "1 MiB appended to a large file"
+    return [
+        Case("empty", nothing, lambda t, _: t.empty(), data.make_empty, Before.NONE, fresh=True),
         Case("first", "first copy", lambda t, _: t.first(), before=Before.NONE, fresh=True),
-        Case("large", "first copy of large files", lambda t, _: t.large(), data.make_large, Before.NONE, fresh=True),
+        Case("large", "first copy of large files", lambda t, _: t.large(), large, Before.NONE, fresh=True),
         Case("unchanged", "no change", lambda t, _: t.unchanged()),
         Case("deep", "no change in deep trees", lambda t, _: t.unchanged(), data.make_deep),
         Case("changed", "1 % changed", lambda t, _: t.changed(), change=percent),
         Case("renamed", "one directory of about 10 % renamed", lambda t, _: t.renamed(), change=data.rename_tenth),
         Case("chmod", "chmod -R of about 10 %", lambda t, _: t.chmod(), change=data.chmod_tenth),
-        Case(
-            "append",
-            "1 MiB appended to a large file",
-            lambda t, _: t.append(),
-            data.make_large,
-            change=data.append_to_large,
-            lean=True,
-        ),
-        Case(
-            "steady",
-            f"steady state, keep {options.keep}, no change",
-            lambda t, _: t.steady(),
-            before=Before.KEPT,
-            left=_kept,
-        ),
-        Case(
-            "steady-changed",
-            f"steady state, keep {options.keep}, 1 % changed",
-            lambda t, _: t.steady_changed(),
-            before=Before.KEPT,
-            change=percent,
-            left=_kept,
-        ),
-        Case(
-            "verify", f"full verify of {small}", lambda t, _: t.verify(), before=Before.MANY, change=percent, left=_same
-        ),
-        Case(
-            "restore",
-            f"restore the newest of {small}",
-            lambda t, s: t.restore(s.target),
-            before=Before.MANY,
-            change=percent,
-            left=_same,
-        ),
-        Case(
-            "history",
-            f"history of one path in {small}",
-            lambda t, s: t.history(s.some_path),
-            before=Before.MANY,
-            change=percent,
-            left=_same,
-        ),
-        Case(
-            "usage", f"what {small} take (du)", lambda t, _: t.usage(), before=Before.MANY, change=percent, left=_same
-        ),
-        Case(
-            "delete-one",
-            f"delete one of {small}",
-            lambda t, _: t.delete_one(),
-            before=Before.MANY,
-            change=percent,
-            left=lambda before, _: before - 1,
-        ),
-        Case(
-            "delete-most",
-            f"delete {options.snapshots - 1} of {small}",
-            lambda t, _: t.delete_most(),
-            before=Before.MANY,
-            change=percent,
-            left=lambda _before, _options: 1,
-        ),
+        Case("append", grown, lambda t, _: t.append(), large, change=data.append_to_large, lean=True),
     ]
-    if tags is not None:
-        cases.append(_successive_tags(tags))
-    return tuple(cases)
+
+
+def _steady_states(options: Options) -> list[Case]:
+    title = f"steady state, keep {options.keep}"
+    still = Case("steady", f"{title}, no change", lambda t, _: t.steady(), before=Before.KEPT, left=_kept)
+    changed = dataclasses.replace(
+        still,
+        name="steady-changed",
+        title=f"{title}, 1 % changed",
+        deed=lambda t, _: t.steady_changed(),
+        change=data.change_one_percent,
+    )
+    return [still, changed]
+
+
+def _many_snapshots(options: Options) -> list[Case]:
+    many = f"{options.snapshots} snapshots"
+
+    def case(name: str, title: str, deed: Callable[[Tool, Stand], Deed], left: Callable[[int, Options], int]) -> Case:
+        return Case(name, title, deed, before=Before.MANY, change=data.change_one_percent, left=left)
+
+    return [
+        case("verify", f"full verify of {many}", lambda t, _: t.verify(), _same),
+        case("restore", f"restore the newest of {many}", lambda t, s: t.restore(s.target), _same),
+        case("history", f"history of one path in {many}", lambda t, s: t.history(s.some_path), _same),
+        case("usage", f"what {many} take (du)", lambda t, _: t.usage(), _same),
+        case("delete-one", f"delete one of {many}", lambda t, _: t.delete_one(), lambda before, _: before - 1),
+        case("delete-most", f"delete {options.snapshots - 1} of {many}", lambda t, _: t.delete_most(), lambda *_: 1),
+    ]
 
 
 def _successive_tags(tags: Tags) -> Case:

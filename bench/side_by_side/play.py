@@ -31,6 +31,11 @@ class Player:
 
     tool: Tool
     store: Used = field(default_factory=Used)
+    last: float = 0.0
+
+    def wait(self) -> None:
+        """Until it may make another snapshot."""
+        time.sleep(max(0.0, self.last + self.tool.apart - time.monotonic()))
 
 
 class Play:
@@ -187,12 +192,14 @@ class _Act:
         if self.setting.caches == WARM:
             # borg takes what it has read out of the cache (posix_fadvise); the next tool must not pay for that.
             data.warm(self.source)
+        player.wait()
         before = self.stage.used()
         load = os.getloadavg()[0]
         if self.setting.caches == COLD:
             measure.forget()
         requests = measure.requests_of(self.stage.device)
         usage = measure.run_measured(deed)
+        player.last = time.monotonic()
         synced = measure.syncfs(self.stage.root)
         requests = measure.requests_of(self.stage.device).since(requests)
         grown = self.stage.used().since(before)
@@ -247,9 +254,11 @@ class _Act:
 
     def _quietly(self, player: Player, deed: Callable[[], object]) -> None:
         """Something unmeasured of a tool; only what it takes of the filesystem is counted. A tool that fails leaves."""
+        player.wait()
         before = self.stage.used()
         try:
             deed()
+            player.last = time.monotonic()
         except (Failed, OSError) as failure:
             self._leaves(player, failure)
         player.store = player.store.plus(self.stage.used().since(before))

@@ -47,6 +47,8 @@ class Tool(ABC):
     about: ClassVar[str]
     role: ClassVar[Role] = Role.TOOL
     needs: ClassVar[tuple[str, ...]] = ()
+    # How far its snapshots have to be apart, in seconds.
+    apart: ClassVar[float] = 0.0
     # Cases that it has not, and why; or the only ones that it has.
     lacks: ClassVar[Mapping[str, str]] = {}
     only: ClassVar[tuple[str, ...]] = ()
