@@ -2,6 +2,10 @@
 
 use jiff::tz::TimeZone;
 
+/// How far the clock may be behind a snapshot without anybody caring, in seconds: several runs within a second get
+/// names ahead of it.
+pub const CLOCK_SLACK: i64 = 60;
+
 /// A snapshot's name: `YYYY-MM-DDTHHMMSSZ`, UTC.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotName(String);

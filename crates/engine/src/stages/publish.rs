@@ -13,7 +13,7 @@ use linksnap_inode::{DirFd, Errno, Fault, FsError};
 use crate::job::Job;
 use crate::layout;
 use crate::monitor::{Monitor, Phase};
-use crate::snapshot::SnapshotName;
+use crate::snapshot::{CLOCK_SLACK, SnapshotName};
 use crate::stages::remove;
 
 /// Why nothing was published.
@@ -46,9 +46,13 @@ pub struct Staged<'a> {
     pub problems: &'a [PathProblem],
 }
 
-/// A name for a snapshot of this time that no snapshot has yet: the second itself or the next free one.
+/// A name for a snapshot of this time that no snapshot has yet: the second itself or the next free one, after all others
+/// if these are only a little ahead of the clock, as they are after several runs within a second: the newest has the
+/// last name.
 pub fn free_name(job: &Job, taken: &[String], seconds: i64) -> Result<SnapshotName, PublishError> {
-    let mut second = seconds;
+    let newest = taken.iter().filter_map(|name| SnapshotName::parse(name)?.seconds()).max();
+    let is_near = |newest: &i64| (seconds..=seconds.saturating_add(CLOCK_SLACK)).contains(newest);
+    let mut second = newest.filter(is_near).map_or(seconds, |newest| newest + 1);
     loop {
         let name = SnapshotName::at(second).ok_or(PublishError::Time(second))?;
         let on_disk = match job.dir().stat_entry(name.as_str().as_bytes()) {

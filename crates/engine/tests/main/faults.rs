@@ -682,6 +682,19 @@ fn runs_in_the_same_second_have_names_of_their_own() {
 }
 
 #[test]
+fn the_newest_of_several_runs_in_a_second_has_the_last_name() {
+    let mut kitchen = Kitchen::new();
+    small_tree(&kitchen.source);
+    kitchen.keep_last(2);
+    // Retention makes the names of the first ones free again.
+    for _ in 0..5 {
+        let summary = backup::backup(&kitchen.open(), &Kitchen::job_name(), &kitchen.options, &Silent);
+        assert_eq!(summary.expect("a snapshot").problems.problems, 0);
+    }
+    assert_eq!(kitchen.named(), ["2026-04-08T020003Z", "2026-04-08T020004Z"]);
+}
+
+#[test]
 fn jobs_stand_beside_each_other() {
     let kitchen = Kitchen::new();
     small_tree(&kitchen.source);

@@ -2,8 +2,7 @@
 
 use linksnap_catalog::Snapshot;
 
-/// How far the clock may be behind a snapshot without anybody caring, in seconds.
-pub const SLACK: i64 = 60;
+use crate::snapshot::CLOCK_SLACK;
 
 /// A jump forward is longer than this, in seconds: 60 days …
 const LONG_GAP: i64 = 60 * 24 * 60 * 60;
@@ -91,7 +90,7 @@ impl Hold {
 pub fn doubt(snapshots: &[Snapshot], now: i64) -> Option<Hold> {
     let newest = snapshots.iter().max_by_key(|snapshot| snapshot.id)?;
     let latest = snapshots.iter().max_by_key(|snapshot| (snapshot.time, snapshot.id))?;
-    if latest.time > now.saturating_add(SLACK) {
+    if latest.time > now.saturating_add(CLOCK_SLACK) {
         let ahead_seconds = latest.time.saturating_sub(now);
         return Some(Hold::Future { name: latest.name.clone(), ahead_seconds });
     }

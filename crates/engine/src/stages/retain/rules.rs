@@ -3,8 +3,8 @@
 use jiff::tz::TimeZone;
 
 use crate::policy::{Bucket, Policy, Rule};
+use crate::snapshot::CLOCK_SLACK;
 use crate::stages::retain::candidate::Candidate;
-use crate::stages::retain::clock;
 use crate::stages::retain::reason::{Keeper, Place, Quality};
 
 /// Tells `keep` what each rule keeps.
@@ -44,7 +44,7 @@ pub fn follow(
 
 /// The time that `within` counts from: that of the newest, but not of one that the future has made.
 fn latest(candidates: &[Candidate], now: i64) -> Option<i64> {
-    let real = candidates.iter().rfind(|candidate| candidate.time <= now.saturating_add(clock::SLACK));
+    let real = candidates.iter().rfind(|candidate| candidate.time <= now.saturating_add(CLOCK_SLACK));
     real.or(candidates.last()).map(|candidate| candidate.time)
 }
 
