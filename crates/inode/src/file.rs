@@ -9,6 +9,9 @@ use crate::dir::only_mtime;
 use crate::fault::{Errno, Fault, Op};
 use crate::stat::{Stat, Timestamp};
 
+/// A file is read whole in pieces: its size is not known before, and says nothing in `/proc`.
+const PIECE: usize = 16 * 1024;
+
 /// An open regular file.
 #[derive(Debug)]
 pub struct RegularFile {
@@ -35,20 +38,15 @@ impl RegularFile {
 
     /// Reads the whole file, which may have at most `limit` bytes (`EFBIG`).
     pub fn read_all(&self, limit: usize) -> Result<Vec<u8>, Fault> {
-        let mut bytes = vec![0; limit + 1];
-        let mut length = 0;
-        loop {
-            let count = self.read_at(&mut bytes[length..], length as u64)?;
-            length += count;
-            if count == 0 || length > limit {
-                break;
+        let mut bytes = Vec::new();
+        let mut piece = [0; PIECE];
+        while bytes.len() <= limit {
+            match self.read_at(&mut piece, bytes.len() as u64)? {
+                0 => return Ok(bytes),
+                count => bytes.extend_from_slice(&piece[..count]),
             }
         }
-        if length > limit {
-            return Err(Fault::new("read", Errno::FBIG));
-        }
-        bytes.truncate(length);
-        Ok(bytes)
+        Err(Fault::new("read", Errno::FBIG))
     }
 
     /// Writes all of `bytes` at `offset`.

@@ -7,18 +7,18 @@
 //! **Invariant:** what is truncated is the very inode that the plan says, is no one else's file by then, has no name, and
 //! is mapped by no process that can be seen.
 
-mod process;
 mod truncation;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use linksnap_inode::mounts::{self, Mount};
 use linksnap_inode::path::as_path;
-use linksnap_inode::{DirFd, Errno, Fault, FsError, Last, Stat, limits};
+use linksnap_inode::{Fault, FsError, Stat};
 
-pub use self::process::{Process, Unit};
+use crate::process::{self, Identity, Link, Mapping, ProcessDir};
+
 pub use self::truncation::{Next, Target, TruncateError, Truncation, plan, truncate};
+pub use crate::process::{Others, Process, Unit};
 
 /// What the kernel puts behind the path of a name that is gone.
 const GONE: &[u8] = b" (deleted)";
@@ -30,7 +30,7 @@ const MEMORY: [&[u8]; 7] =
 #[derive(Debug, Clone)]
 pub struct File {
     /// Device and inode number.
-    pub identity: (u64, u64),
+    pub identity: Identity,
     /// Its last path, as the process that holds it sees it.
     pub path: Vec<u8>,
     /// What the inode says; `None` of a mapped file that only root may ask about.
@@ -107,37 +107,10 @@ pub struct Deleted {
     pub others: Others,
 }
 
-/// What an ordinary user gets to know of the processes of others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Others {
-    /// That they are there.
-    #[default]
-    Listed,
-    /// Nothing: `/proc` is mounted with `hidepid` (`proc(5)`).
-    Hidden,
-}
-
-impl Others {
-    fn of(mounts: &[Mount]) -> Self {
-        let proc = mounts.iter().rfind(|mount| mount.point == b"/proc");
-        let hides = |option: &[u8]| {
-            matches!(option, b"hidepid=2" | b"hidepid=invisible" | b"hidepid=4" | b"hidepid=ptraceable")
-        };
-        match proc.is_some_and(|proc| proc.options.split(|byte| *byte == b',').any(hides)) {
-            true if !limits::is_root() => Self::Hidden,
-            _ => Self::Listed,
-        }
-    }
-}
-
 struct Search {
-    proc: DirFd,
     mounts: Vec<Mount>,
-    booted: Option<i64>,
-    files: BTreeMap<(u64, u64), File>,
-    memory: BTreeSet<(u64, u64)>,
-    seen: u64,
-    unseen: u64,
+    files: BTreeMap<Identity, File>,
+    memory: BTreeSet<Identity>,
 }
 
 /// Looks into all processes.
@@ -145,32 +118,29 @@ struct Search {
 /// # Errors
 /// Where `/proc` is not mounted.
 pub fn deleted() -> Result<Deleted, FsError> {
-    let at = |fault: Fault| fault.at("/proc");
-    let proc = DirFd::open_root(Path::new("/proc")).map_err(at)?;
-    let mut search = Search {
-        mounts: mounts::all()?,
-        booted: process::booted(&proc),
-        proc,
-        files: BTreeMap::new(),
-        memory: BTreeSet::new(),
-        seen: 0,
-        unseen: 0,
-    };
-    for name in search.proc.names().map_err(at)?.iter() {
-        if name.bytes.iter().all(u8::is_ascii_digit) {
-            search.process(name.bytes);
+    let booted = process::booted();
+    let mut search = Search { mounts: mounts::all()?, files: BTreeMap::new(), memory: BTreeSet::new() };
+    let look = |process: &ProcessDir| {
+        let mut found = Vec::new();
+        let looked = look(process, &mut found);
+        if !found.is_empty()
+            && let Some(process) = Process::of(process, booted)
+        {
+            found.into_iter().for_each(|one| search.add(&process, one));
         }
-    }
+        looked
+    };
+    let pass = process::each(look).map_err(|fault| fault.at("/proc"))?;
     let mut files: Vec<File> = search.files.into_values().collect();
     files.sort_by(|a, b| (b.disk_bytes(), &a.path).cmp(&(a.disk_bytes(), &b.path)));
     let memory_files = search.memory.len() as u64;
     let others = Others::of(&search.mounts);
-    Ok(Deleted { files, memory_files, seen: search.seen, unseen: search.unseen, others })
+    Ok(Deleted { files, memory_files, seen: pass.seen, unseen: pass.unseen, others })
 }
 
 /// Something without a name that a process holds.
 struct Found {
-    identity: (u64, u64),
+    identity: Identity,
     path: Vec<u8>,
     stat: Option<Stat>,
     mount: Option<u64>,
@@ -178,36 +148,6 @@ struct Found {
 }
 
 impl Search {
-    /// A process that ends meanwhile holds nothing.
-    fn process(&mut self, pid: &[u8]) {
-        let Ok(dir) = self.proc.open_dir(pid) else { return };
-        let fds = match dir.open_dir(b"fd").and_then(|fds| Ok((fds.names()?, fds))) {
-            Ok((names, fds)) => (fds, names),
-            Err(fault) if fault.is(Errno::ACCESS) || fault.is(Errno::PERM) => {
-                self.unseen += 1;
-                return;
-            }
-            Err(_) => return,
-        };
-        self.seen += 1;
-        let mut found = Vec::new();
-        for name in fds.1.iter() {
-            let number = str::from_utf8(name.bytes).ok().and_then(|number| number.parse().ok());
-            found.extend(number.and_then(|number| look(&fds.0, name.bytes, Hold::Open(number))));
-        }
-        let links: [(&[u8], Hold); 3] =
-            [(b"exe", Hold::Program), (b"cwd", Hold::WorkingDirectory), (b"root", Hold::RootDirectory)];
-        found.extend(links.into_iter().filter_map(|(name, hold)| look(&dir, name, hold)));
-        // That a program that runs is mapped goes without saying.
-        let program = found.iter().find(|one| one.hold == Hold::Program).map(|one| one.identity);
-        found.extend(mapped(&dir).into_iter().filter(|one| Some(one.identity) != program));
-        if !found.is_empty()
-            && let Some(process) = Process::read(&dir, pid, self.booted)
-        {
-            found.into_iter().for_each(|one| self.add(&process, one));
-        }
-    }
-
     fn add(&mut self, process: &Process, found: Found) {
         if MEMORY.iter().any(|memory| found.path.starts_with(memory)) {
             self.memory.insert(found.identity);
@@ -234,44 +174,48 @@ impl Search {
     }
 }
 
-/// What the magic link `name` leads to, if that has no name.
-fn look(dir: &DirFd, name: &[u8], hold: Hold) -> Option<Found> {
-    let path = dir.read_link(name).ok().filter(|path| path.starts_with(b"/"))?;
-    let stat = dir.stat_target(name).ok().filter(|stat| stat.links == 0)?;
-    let mount = dir.mount_of(name, Last::Followed).ok();
-    Some(Found { identity: stat.identity(), path, stat: Some(stat), mount, hold })
+fn look(process: &ProcessDir, found: &mut Vec<Found>) -> Result<(), Fault> {
+    for (number, file) in process.open_files()? {
+        found.extend(nameless(&file, Hold::Open(number)));
+    }
+    let [program, directory, root] = process.places();
+    let program = nameless(&program, Hold::Program);
+    let program_identity = program.as_ref().map(|one| one.identity);
+    found.extend(program);
+    found.extend(nameless(&directory, Hold::WorkingDirectory));
+    found.extend(nameless(&root, Hold::RootDirectory));
+    let mut known = BTreeSet::new();
+    let is_gone = |one: &Mapping<'_>| one.path.starts_with(b"/") && one.path.ends_with(GONE);
+    for mapping in Mapping::all(&process.maps().unwrap_or_default()).filter(is_gone) {
+        if known.insert(mapping.identity) {
+            // That a program that runs is mapped goes without saying.
+            let mapped = nameless_mapped(process, &mapping);
+            found.extend(mapped.filter(|one| Some(one.identity) != program_identity));
+        }
+    }
+    Ok(())
 }
 
-/// Files without a name that a process has mapped, each once.
-fn mapped(dir: &DirFd) -> Vec<Found> {
-    /// Of a process with very many mappings the first ones do.
-    const MOST: usize = 64 << 20;
-    let maps = dir.open_file(b"maps").and_then(|file| file.read_all(MOST)).unwrap_or_default();
-    let mut found: BTreeMap<(u64, u64), Found> = BTreeMap::new();
-    let files = dir.open_dir(b"map_files").ok();
-    for line in maps.split(|byte| *byte == b'\n').filter(|line| line.ends_with(GONE)) {
-        let Some(mapping) = process::Mapping::parse(line) else { continue };
-        if found.contains_key(&(mapping.device, mapping.inode)) {
-            continue;
-        }
-        let looked = files.as_ref().map(|files| files.stat_target(mapping.range));
-        let stat = match looked {
-            Some(Ok(stat)) if stat.links > 0 => continue,
-            Some(Ok(stat)) => Some(stat),
-            // Only root may follow these: the words must do, unless a file is called so.
-            _ if is_called(&mapping) => continue,
-            _ => None,
-        };
-        let mount = files.as_ref().and_then(|files| files.mount_of(mapping.range, Last::Followed).ok());
-        let identity = stat.map_or((mapping.device, mapping.inode), |stat| stat.identity());
-        let one = Found { identity, path: mapping.path.to_vec(), stat, mount, hold: Hold::Mapped };
-        found.insert((mapping.device, mapping.inode), one);
-    }
-    found.into_values().collect()
+/// What a link leads to, if that has no name.
+fn nameless(link: &Link<'_>, hold: Hold) -> Option<Found> {
+    let path = link.path().ok().filter(|path| path.starts_with(b"/"))?;
+    let stat = link.stat().ok().filter(|stat| stat.links == 0)?;
+    Some(Found { identity: stat.identity(), path, stat: Some(stat), mount: link.mount().ok(), hold })
+}
+
+/// A file that is mapped, if it has no name.
+fn nameless_mapped(process: &ProcessDir, mapping: &Mapping<'_>) -> Option<Found> {
+    let link = process.mapped(mapping);
+    let stat = link.stat().ok();
+    // Only root may follow these: the words must do, unless a file is called so.
+    let has_name = stat.map_or_else(|| is_called(mapping), |stat| stat.links > 0);
+    let identity = stat.map_or(mapping.identity, |stat| stat.identity());
+    let (path, mount) = (mapping.path.to_vec(), link.mount().ok());
+    (!has_name).then_some(Found { identity, path, stat, mount, hold: Hold::Mapped })
 }
 
 /// Is there a file whose name ends in these very words?
-fn is_called(mapping: &process::Mapping<'_>) -> bool {
+fn is_called(mapping: &Mapping<'_>) -> bool {
     let stat = crate::Place::find(as_path(mapping.path)).and_then(|place| place.stat());
-    stat.is_ok_and(|stat| stat.inode == mapping.inode)
+    stat.is_ok_and(|stat| stat.inode == mapping.identity.1)
 }

@@ -4,7 +4,8 @@
 //! [`walk`] (all directories below some roots, with several threads), [`swap`] (putting one thing in the place of
 //! another, at once and only if it still is what it was), [`journal`] (what was changed, so that it can be undone),
 //! [`symlink`] and [`relative`] (symbolic links as a walk meets them, and what they could say instead),
-//! [`writers`] (who has files open for writing), [`resolve`] (where a path leads), [`processes`] (who holds an inode).
+//! `process` (what `/proc` says of processes), [`processes`] (who holds an inode), [`writers`] (who has files open for
+//! writing), [`resolve`] (where a path leads).
 //!
 //! **Invariant:** what changes a tree follows a plan that could be read before, refuses where the tree is no longer
 //! what the plan says, and leaves no moment in which a name that existed leads nowhere.
@@ -23,6 +24,7 @@ pub mod links;
 pub mod ln;
 pub mod names;
 pub mod place;
+mod process;
 pub mod processes;
 pub mod relative;
 pub mod relink;

@@ -1,11 +1,10 @@
 //! Making a file empty that has no name: planned, looked at anew, and done through the magic link of the process.
 
-use std::path::Path;
-
 use linksnap_inode::path::as_path;
-use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind};
+use linksnap_inode::{Errno, Fault, FsError, Kind};
 
-use super::{Deleted, File, Hold, Holder, deleted, process};
+use super::{Deleted, File, Hold, Holder, deleted};
+use crate::process::ProcessDir;
 
 /// An open file that is to be made empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,17 +96,22 @@ pub fn plan(target: Target, found: &Deleted) -> Result<Truncation, TruncateError
     let maps = |one: &&Holder| one.holds.iter().any(|hold| matches!(hold, Hold::Mapped | Hold::Program));
     match file.holders.iter().find(maps) {
         Some(holder) => Err(TruncateError::Mapped { target, pid: holder.process.pid }),
-        None => Ok(Truncation { target, file: file.clone(), next: process::next(target) }),
+        None => Ok(Truncation { target, file: file.clone(), next: next(target) }),
     }
 }
 
-fn fds(target: Target) -> Result<DirFd, Fault> {
-    DirFd::open_root(&Path::new("/proc").join(target.pid.to_string()).join("fd"))
+fn next(target: Target) -> Next {
+    const APPEND: u32 = 0o2000;
+    let open = ProcessDir::open(target.pid).and_then(|process| process.description(target.fd));
+    match open.map(|one| (one.position, one.flags.unwrap_or_default())) {
+        Ok((Some(position @ 1..), flags)) if flags & APPEND == 0 => Next::At(position),
+        _ => Next::AtEnd,
+    }
 }
 
 fn why_not(target: Target) -> TruncateError {
-    match fds(target).and_then(|fds| Ok((fds.stat_target(target.fd.to_string().as_bytes())?, fds))) {
-        Ok((stat, _)) if stat.links > 0 => TruncateError::NotDeleted(target, "it has a name"),
+    match ProcessDir::open(target.pid).and_then(|process| process.open_file(target.fd).stat()) {
+        Ok(stat) if stat.links > 0 => TruncateError::NotDeleted(target, "it has a name"),
         Ok(_) => TruncateError::NotDeleted(target, "it is in memory and never had a name"),
         Err(fault) if fault.is(Errno::ACCESS) || fault.is(Errno::PERM) => TruncateError::Forbidden(target),
         Err(_) => TruncateError::Nothing(target),
@@ -125,8 +129,9 @@ pub fn truncate(plan: &Truncation) -> Result<u64, TruncateError> {
         return Err(TruncateError::Changed(target));
     }
     let at = |fault: Fault| fault.at(as_path(&plan.file.path));
-    let name = target.fd.to_string();
-    let file = fds(target).and_then(|fds| fds.open_target_to_write(name.as_bytes())).map_err(at)?;
+    let opened =
+        ProcessDir::open(target.pid).and_then(|process| process.open_file(target.fd).open_to_write());
+    let file = opened.map_err(at)?;
     // From here on it is this inode and no other.
     let before = file.stat().map_err(at)?;
     if before.identity() != plan.file.identity || before.links > 0 || before.kind != Kind::File {
