@@ -40,7 +40,14 @@ pub fn replace(
         return Err(SwapError::Changed);
     }
     let temporary = make_beside(dir, make)?;
-    let swapped = exchange(dir, name, &temporary, expected);
+    let swapped = match exchange(dir, name, &temporary, expected) {
+        // A filesystem that cannot exchange: what is put there between this look and the rename would be lost.
+        Err(SwapError::Fault(fault)) if fault.is(Errno::INVAL) => match expected.is_at(dir, name) {
+            true => dir.rename(&temporary, dir, name).map_err(SwapError::from),
+            false => Err(SwapError::Changed),
+        },
+        other => other,
+    };
     // What has the temporary name now is the old thing, or the new one if it could not be put in place, or nothing.
     match (swapped, dir.unlink(&temporary)) {
         (Err(error), _) => Err(error),
@@ -72,14 +79,14 @@ pub fn set_aside(
         return Err(SwapError::Changed);
     }
     let temporary = make_beside(dir, make)?;
-    let exchanged = match dir.exchange(&temporary, name) {
-        Ok(()) if expected.is_at(dir, &temporary) => return Ok(Aside { temporary }),
-        Ok(()) => dir.exchange(&temporary, name).map_err(SwapError::from).and(Err(SwapError::Changed)),
-        Err(fault) => Err(fault.into()),
-    };
-    // The first error is the one to be told; what has the temporary name now is the new thing.
-    let _ = dir.unlink(&temporary);
-    exchanged
+    match exchange(dir, name, &temporary, expected) {
+        Ok(()) => Ok(Aside { temporary }),
+        Err(error) => {
+            // The first error is the one to be told; what has the temporary name now is the new thing.
+            let _ = dir.unlink(&temporary);
+            Err(error)
+        }
+    }
 }
 
 impl Aside {
@@ -105,12 +112,8 @@ impl Aside {
         if !new.is_at(dir, name) {
             return Err(SwapError::Changed);
         }
-        dir.exchange(&self.temporary, name)?;
-        if new.is_at(dir, &self.temporary) {
-            return Ok(dir.unlink(&self.temporary)?);
-        }
-        dir.exchange(&self.temporary, name)?;
-        Err(SwapError::Changed)
+        exchange(dir, name, &self.temporary, new)?;
+        Ok(dir.unlink(&self.temporary)?)
     }
 }
 
@@ -156,22 +159,14 @@ pub fn create(
     }
 }
 
+/// Exchanges two names, and back again if what comes out is not what is expected.
 fn exchange(dir: &DirFd, name: &[u8], temporary: &[u8], expected: &Expected) -> Result<(), SwapError> {
-    match dir.exchange(temporary, name) {
-        Ok(()) if expected.is_at(dir, temporary) => Ok(()),
-        Ok(()) => {
-            dir.exchange(temporary, name)?;
-            Err(SwapError::Changed)
-        }
-        // A filesystem that cannot exchange: what is put there between this look and the rename would be lost.
-        Err(fault) if fault.is(Errno::INVAL) => {
-            if !expected.is_at(dir, name) {
-                return Err(SwapError::Changed);
-            }
-            Ok(dir.rename(temporary, dir, name)?)
-        }
-        Err(fault) => Err(fault.into()),
+    dir.exchange(temporary, name)?;
+    if expected.is_at(dir, temporary) {
+        return Ok(());
     }
+    dir.exchange(temporary, name)?;
+    Err(SwapError::Changed)
 }
 
 /// Makes something under a temporary name; if that fails half-way, nothing is left.
