@@ -12,7 +12,7 @@
 //!
 //! **Invariant:** undoing changes only what still is as the change left it; the rest is told and left alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use linksnap_inode::limits::effective_user;
 use linksnap_inode::path::as_path;
@@ -182,6 +182,9 @@ pub enum UndoError {
     /// Something else is there by now.
     #[error("it has changed since: left alone")]
     Changed,
+    /// Others were at it at that very moment; something that was there is kept under this name.
+    #[error("it changed at that very moment; something that was there is kept as {}", .0.display())]
+    Kept(PathBuf),
     /// The change was never made, or is undone already.
     #[error("there is nothing to undo")]
     Nothing,
@@ -314,6 +317,7 @@ impl Place {
     fn undo_error(&self, error: &SwapError) -> UndoError {
         match error {
             SwapError::Changed => UndoError::Changed,
+            SwapError::Kept(name) => UndoError::Kept(self.beside(name)),
             SwapError::Fault(fault) => UndoError::Fs(fault.at(&self.path)),
         }
     }

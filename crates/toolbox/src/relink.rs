@@ -57,6 +57,9 @@ pub enum Refusal {
     /// It, its directory, or what it leads to is another.
     #[error("it is no longer what it was when this was planned: left alone")]
     Changed,
+    /// Others were at it at that very moment; something that was there is kept under this name.
+    #[error("it changed at that very moment; something that was there is kept as {}", .0.display())]
+    Kept(PathBuf),
     /// What the new text leads to is not, or no longer, what the plan says.
     #[error("its new text would not lead where the plan says: left alone")]
     Elsewhere,
@@ -194,6 +197,7 @@ impl Ready<'_> {
         };
         done.map(|()| Outcome::Done).map_err(|error| match error {
             SwapError::Changed => Refusal::Changed,
+            SwapError::Kept(name) => Refusal::Kept(self.place.beside(&name)),
             SwapError::Fault(fault) => fault.at(&self.place.path).into(),
         })
     }

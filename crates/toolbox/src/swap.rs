@@ -15,12 +15,15 @@ pub enum Expected {
     Inode((u64, u64)),
 }
 
-/// Why nothing was put in place of a name. All is as it was.
+/// Why nothing was put in place of a name. All is as it was, but for what [`SwapError::Kept`] says.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
     /// Something else is there than what was planned upon.
     #[error("it is no longer what it was when this was planned")]
     Changed,
+    /// Others put more than one thing there at that very moment: one of them has this name now, in the same directory.
+    #[error("it changed at that very moment; something that was there is kept as {}", String::from_utf8_lossy(.0))]
+    Kept(Vec<u8>),
     /// A system call failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -39,20 +42,15 @@ pub fn replace(
     if !expected.is_at(dir, name) {
         return Err(SwapError::Changed);
     }
-    let temporary = make_beside(dir, make)?;
-    let swapped = match exchange(dir, name, &temporary, expected) {
+    let new = make_beside(dir, make)?;
+    match exchange(dir, name, &new.name, expected) {
+        Ok(()) => Ok(dir.unlink(&new.name)?),
         // A filesystem that cannot exchange: what is put there between this look and the rename would be lost.
-        Err(SwapError::Fault(fault)) if fault.is(Errno::INVAL) => match expected.is_at(dir, name) {
-            true => dir.rename(&temporary, dir, name).map_err(SwapError::from),
-            false => Err(SwapError::Changed),
-        },
-        other => other,
-    };
-    // What has the temporary name now is the old thing, or the new one if it could not be put in place, or nothing.
-    match (swapped, dir.unlink(&temporary)) {
-        (Err(error), _) => Err(error),
-        (Ok(()), Err(fault)) if !fault.is(Errno::NOENT) => Err(fault.into()),
-        (Ok(()), _) => Ok(()),
+        Err(SwapError::Fault(fault)) if fault.is(Errno::INVAL) && expected.is_at(dir, name) => {
+            dir.rename(&new.name, dir, name).map_err(|fault| new.give_up(dir, fault.into()))
+        }
+        Err(SwapError::Fault(fault)) if fault.is(Errno::INVAL) => Err(new.give_up(dir, SwapError::Changed)),
+        Err(error) => Err(new.give_up(dir, error)),
     }
 }
 
@@ -78,14 +76,10 @@ pub fn set_aside(
     if !expected.is_at(dir, name) {
         return Err(SwapError::Changed);
     }
-    let temporary = make_beside(dir, make)?;
-    match exchange(dir, name, &temporary, expected) {
-        Ok(()) => Ok(Aside { temporary }),
-        Err(error) => {
-            // The first error is the one to be told; what has the temporary name now is the new thing.
-            let _ = dir.unlink(&temporary);
-            Err(error)
-        }
+    let new = make_beside(dir, make)?;
+    match exchange(dir, name, &new.name, expected) {
+        Ok(()) => Ok(Aside { temporary: new.name }),
+        Err(error) => Err(new.give_up(dir, error)),
     }
 }
 
@@ -144,7 +138,7 @@ pub fn create(
     name: &[u8],
     make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let temporary = make_beside(dir, make)?;
+    let Temporary { name: temporary, .. } = make_beside(dir, make)?;
     match dir.rename_noreplace(&temporary, dir, name) {
         // A filesystem that cannot rename without replacing (NFS): a further name replaces nothing either.
         Err(fault) if fault.is(Errno::INVAL) => {
@@ -159,25 +153,54 @@ pub fn create(
     }
 }
 
-/// Exchanges two names, and back again if what comes out is not what is expected.
+/// Exchanges two names, and back again if what comes out is not what is expected. If the name is gone by then, what came
+/// out gets it.
 fn exchange(dir: &DirFd, name: &[u8], temporary: &[u8], expected: &Expected) -> Result<(), SwapError> {
     dir.exchange(temporary, name)?;
     if expected.is_at(dir, temporary) {
         return Ok(());
     }
-    dir.exchange(temporary, name)?;
+    dir.exchange(temporary, name).or_else(|fault| match fault.errno {
+        Errno::NOENT => dir.rename_noreplace(temporary, dir, name),
+        _ => Err(fault),
+    })?;
     Err(SwapError::Changed)
 }
 
 /// Makes something under a temporary name; if that fails half-way, nothing is left.
-fn make_beside(dir: &DirFd, make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault>) -> Result<Vec<u8>, Fault> {
-    let temporary = temporary_name()?;
-    match make(dir, &temporary) {
-        Ok(()) => Ok(temporary),
+fn make_beside(
+    dir: &DirFd,
+    make: impl FnOnce(&DirFd, &[u8]) -> Result<(), Fault>,
+) -> Result<Temporary, Fault> {
+    let name = temporary_name()?;
+    match make(dir, &name).and_then(|()| dir.stat_entry(&name)) {
+        Ok(stat) => Ok(Temporary { name, identity: stat.identity() }),
         Err(fault) => {
             // The first error is the one to be told.
-            let _ = dir.unlink(&temporary);
+            let _ = dir.unlink(&name);
             Err(fault)
+        }
+    }
+}
+
+/// Something new under a temporary name.
+struct Temporary {
+    name: Vec<u8>,
+    identity: (u64, u64),
+}
+
+impl Temporary {
+    /// Takes away what was made, because of `error`. If another thing has the temporary name by now, somebody was quicker
+    /// than two calls in a row: that is not ours to be removed, gets its name back if it can, and is told else.
+    fn give_up(self, dir: &DirFd, error: SwapError) -> SwapError {
+        match dir.stat_entry(&self.name) {
+            Ok(stat) if stat.identity() == self.identity => {
+                // The first error is the one to be told.
+                let _ = dir.unlink(&self.name);
+                error
+            }
+            Ok(_) => SwapError::Kept(self.name),
+            Err(_) => error,
         }
     }
 }
@@ -218,5 +241,29 @@ impl Expected {
             Self::Symlink(text) => dir.read_link(name).is_ok_and(|found| found == *text),
             Self::Inode(identity) => dir.stat_entry(name).is_ok_and(|stat| stat.identity() == *identity),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SwapError, make_beside};
+    use linksnap_inode::DirFd;
+
+    #[test]
+    fn what_somebody_put_under_the_temporary_name_is_kept_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = DirFd::open_root(dir.path()).unwrap();
+        let new = make_beside(&fd, |dir, name| dir.make_symlink(name, b"new")).unwrap();
+        fd.create_file(b"theirs").unwrap();
+        // As when they put it at the name between the two exchanges.
+        fd.rename(b"theirs", &fd, &new.name).unwrap();
+        let name = new.name.clone();
+        assert!(matches!(new.give_up(&fd, SwapError::Changed), SwapError::Kept(kept) if kept == name));
+        assert!(fd.stat_entry(&name).is_ok());
+
+        let new = make_beside(&fd, |dir, name| dir.make_symlink(name, b"new")).unwrap();
+        let name = new.name.clone();
+        assert!(matches!(new.give_up(&fd, SwapError::Changed), SwapError::Changed));
+        assert!(fd.stat_entry(&name).is_err());
     }
 }

@@ -123,7 +123,7 @@ fn refusal_failure(refusal: &Refusal) -> Failure {
 fn failure(error: &LnError) -> Failure {
     match error {
         LnError::Refused(refusal) => refusal_failure(refusal),
-        LnError::Changed(_) => Failure::new(Exit::Failed, error.to_string())
+        LnError::Changed(_) | LnError::Kept(..) => Failure::new(Exit::Failed, error.to_string())
             .hint("somebody else is at work there: nothing was changed; look again"),
     }
 }

@@ -7,6 +7,7 @@
 //! removed.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::rc::Rc;
 
 use linksnap_inode::content::{self, Buffer, Shape};
@@ -304,7 +305,7 @@ impl<'a> Deed<'a> {
                 link(&survivor.dir, plan.name(survivor.name), dir, temporary, identity)
             }
         });
-        aside.map(|aside| (name, dir, aside)).map_err(|error| reason(&error))
+        aside.map(|aside| (name, dir, aside)).map_err(|error| reason(&error, &self.plan.path(name)))
     }
 
     /// Removes what was set aside, or puts it back where something is wrong with it.
@@ -397,9 +398,11 @@ fn make_clone(ready: &Ready<'_>, dir: &DirFd, name: &[u8]) -> Result<(u64, u64),
     Ok(new.stat()?.identity())
 }
 
-fn reason(error: &SwapError) -> LeftReason {
+/// Why the name with this path was left alone.
+fn reason(error: &SwapError, path: &Path) -> LeftReason {
     match error {
         SwapError::Changed => LeftReason::Changed,
+        SwapError::Kept(name) => LeftReason::KeptAs(path.with_file_name(as_path(name))),
         SwapError::Fault(fault) if fault.is(Errno::MLINK) => LeftReason::LinkLimit,
         SwapError::Fault(fault) if fault.is(Errno::STALE) || fault.is(Errno::NOENT) => {
             LeftReason::SurvivorChanged

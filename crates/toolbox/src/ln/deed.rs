@@ -36,6 +36,9 @@ pub enum LnError {
     /// Something is no longer what it was.
     #[error("{} is no longer what it was when this was planned", .0.display())]
     Changed(std::path::PathBuf),
+    /// Others were at it at that very moment; something that was there is kept under this name.
+    #[error("{} changed at that very moment; something that was there is kept as {}", .0.display(), .1.display())]
+    Kept(std::path::PathBuf, std::path::PathBuf),
     /// It cannot be made.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -60,6 +63,7 @@ pub fn make(plan: &Plan) -> Result<Done, LnError> {
         Now::Taken(expected, stat) => {
             swap::replace(&place.dir, &place.name, expected, new).map_err(|error| match error {
                 SwapError::Changed => LnError::Changed(place.path.clone()),
+                SwapError::Kept(name) => LnError::Kept(place.path.clone(), place.beside(&name)),
                 SwapError::Fault(fault) => plan.error(fault),
             })?;
             Some(Seen::of(stat))

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use linksnap_inode::DirFd;
+use linksnap_inode::{DirFd, Kind};
 use linksnap_toolbox::journal::{Change, Journal, Text, UndoError, retarget};
 use linksnap_toolbox::swap::{self, Expected, SwapError};
 use tempfile::TempDir;
@@ -108,4 +109,37 @@ fn journals_of_before_have_no_owner() {
     let wanted = Change::Remove { path: Text::of(b"/a"), before: Text::of(b"b"), owner: None };
     assert_eq!(Change::parse_all(line), Ok(vec![wanted]));
     assert_eq!(Change::parse_all(b"{}\n"), Err(1));
+}
+
+#[test]
+fn what_comes_between_two_exchanges_is_not_removed() {
+    let dir = TempDir::new().unwrap();
+    let fd = DirFd::open_root(dir.path()).unwrap();
+    let (at, other) = (dir.path().join("link"), dir.path().join("other"));
+    let (stop, put) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut kept = Vec::new();
+    std::thread::scope(|scope| {
+        // Somebody who puts one file after the other there, as fast as can be.
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                fs::write(&other, "theirs").unwrap();
+                fs::rename(&other, &at).unwrap();
+                put.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        while put.load(Ordering::Relaxed) < 2_000 {
+            let Ok((expected, _)) = Expected::now(&fd, b"link") else { continue };
+            match swap::replace(&fd, b"link", &expected, |fd, new| fd.make_symlink(new, b"new")) {
+                Ok(()) | Err(SwapError::Changed) => {}
+                Err(SwapError::Kept(name)) => kept.push(name),
+                Err(SwapError::Fault(fault)) => panic!("{fault}"),
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    // Whatever is left was told, and is a file of theirs; nothing else is left.
+    assert!(kept.iter().all(|name| fd.stat_entry(name).is_ok_and(|stat| stat.kind == Kind::File)));
+    let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left = names.filter(|name| swap::is_temporary(name.as_encoded_bytes())).count();
+    assert_eq!(left, kept.len());
 }
