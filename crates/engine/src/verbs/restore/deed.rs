@@ -241,7 +241,9 @@ impl Restore<'_> {
                     self.problem(ProblemKind::NotKept, &path, message);
                     return Ok(None);
                 }
-                let inherits = here.task.inside && !there.mount_root;
+                // What only led to the sources is nobody's to set things aside in, and two jobs would meet there.
+                let leads = here.task.own.as_ref().is_some_and(|own| own.holding == Holding::OnTheWay);
+                let inherits = here.task.inside && !leads && !there.mount_root;
                 let post = if inherits { Arc::clone(&here.post.borrow()) } else { Post::at(&path) };
                 Ok(Some(task(None, post)))
             }
