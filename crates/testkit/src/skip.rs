@@ -46,6 +46,20 @@ macro_rules! or_skip {
     };
 }
 
+/// The value of a `Result`, or returns from the test that calls it and says that this kernel has no such thing, with the
+/// error: `let fat = or_lacking!(LoopFs::create(FsKind::Vfat, 8, &[]), "FAT");`.
+#[macro_export]
+macro_rules! or_lacking {
+    ($result:expr, $what:literal) => {
+        match $result {
+            Ok(value) => value,
+            Err(reason) => {
+                return $crate::skip::lacking($crate::test_name!(), format_args!("{}: {reason}", $what));
+            }
+        }
+    };
+}
+
 /// The full name of the function that calls it.
 #[macro_export]
 macro_rules! test_name {

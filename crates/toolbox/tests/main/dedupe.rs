@@ -12,7 +12,7 @@ use linksnap_testkit::listing::{Compare, Entry, Kind, Listing};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::skip::has_tool;
 use linksnap_testkit::tree::TreeBuilder;
-use linksnap_testkit::{or_skip, skip_unless};
+use linksnap_testkit::{or_lacking, or_skip, skip_unless};
 use linksnap_toolbox::dedupe::{self, Ignore, LeftReason, Options, Plan, PlanError, Reason, Report, Share};
 use linksnap_toolbox::walk::Unwatched;
 use tempfile::TempDir;
@@ -262,7 +262,7 @@ fn filesystems_that_cannot_are_refused() {
     let ext4 = or_skip!(LoopFs::create(FsKind::Ext4, 8, &[]));
     let refused = dedupe::plan(&[ext4.path()], &BLOCKS, &Unwatched);
     assert!(matches!(refused, Err(PlanError::Unable { share: Share::Blocks, .. })), "{refused:?}");
-    let fat = or_skip!(LoopFs::create(FsKind::Vfat, 8, &[]));
+    let fat = or_lacking!(LoopFs::create(FsKind::Vfat, 8, &[]), "FAT");
     let refused = dedupe::plan(&[fat.path()], &OPTIONS, &Unwatched);
     assert!(matches!(refused, Err(PlanError::Unable { share: Share::Links, .. })), "{refused:?}");
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::skip::{has_tool, is_root, lacking};
-use linksnap_testkit::{or_skip, skip_unless};
+use linksnap_testkit::{or_lacking, or_skip, skip_unless};
 use linksnap_toolbox::Place;
 use linksnap_toolbox::ln::{
     Destination, LnError, Making, New, Now, Plan, Refusal, Wish, exchange, make, plan, wishes,
@@ -226,12 +226,7 @@ fn flags_and_limits_are_told_beforehand() {
 #[test]
 fn a_filesystem_without_links_is_named() {
     // FAT is rare on servers, and many kernels have none.
-    let disk = match LoopFs::create(FsKind::Vfat, 1, &[]) {
-        Ok(disk) => disk,
-        Err(reason) => {
-            return lacking("ln::a_filesystem_without_links_is_named", format_args!("FAT: {reason}"));
-        }
-    };
+    let disk = or_lacking!(LoopFs::create(FsKind::Vfat, 1, &[]), "FAT");
     fs::write(disk.path().join("a"), "").unwrap();
     let wish = Wish { target: disk.path().join("a"), link: disk.path().join("b") };
     let refusal = plan(wish, Making::Hard).unwrap_err();
