@@ -59,6 +59,14 @@ pub fn grounds(roots: &[PathBuf], undo: &Path) -> Vec<DirFd> {
     roots.iter().map(open).chain([undo]).flatten().collect()
 }
 
+/// A step of a plan for people: a link that is to say something else. All three were made fit by [`Output::name`].
+pub fn show_retarget(path: &[u8], old: &[u8], new: &[u8], output: &Output) {
+    let line = |what: &[u8], name: &[u8]| output.line([what, name].concat());
+    line(b"retarget ", path);
+    line(b"    from ", old);
+    line(b"      to ", new);
+}
+
 impl Work<'_> {
     /// Is it to be done? Asks if nobody has said so yet. What is left is said to whoever watches.
     pub fn is_wanted(&self, args: &DeedArgs, output: &Output) -> bool {

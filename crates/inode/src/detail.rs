@@ -133,4 +133,14 @@ impl Flags {
     pub fn is_append_only(self) -> bool {
         self.bits & APPEND != 0
     }
+
+    /// The word for what keeps the inode from being linked or removed; `None` if nothing does.
+    #[must_use]
+    pub fn barrier(self) -> Option<&'static str> {
+        match (self.is_immutable(), self.is_append_only()) {
+            (true, _) => Some("immutable"),
+            (_, true) => Some("append-only"),
+            _ => None,
+        }
+    }
 }

@@ -242,7 +242,7 @@ fn obstacle(place: &Place, detail: &Detail, flags: Flags, mount: Option<&Mount>)
         return Some(Obstacle::ReadOnly);
     }
     let dir = place.dir.look_at(b".").and_then(|dir| dir.detail()).ok()?;
-    match (word(flags), word(dir.flags)) {
+    match (flags.barrier(), dir.flags.barrier()) {
         (Some(flag), _) => return Some(Obstacle::Flag(flag)),
         (_, Some(flag)) => return Some(Obstacle::DirectoryFlag(flag)),
         _ => {}
@@ -253,13 +253,5 @@ fn obstacle(place: &Place, detail: &Detail, flags: Flags, mount: Option<&Mount>)
         false => Some(Obstacle::NoRight),
         true if dir.stat.mode & 0o1000 != 0 && is_foreign => Some(Obstacle::Sticky),
         true => None,
-    }
-}
-
-fn word(flags: Flags) -> Option<&'static str> {
-    match (flags.is_immutable(), flags.is_append_only()) {
-        (true, _) => Some("immutable"),
-        (_, true) => Some("append-only"),
-        _ => None,
     }
 }

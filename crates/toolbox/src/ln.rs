@@ -166,7 +166,7 @@ fn hard(wish: &Wish, place: &Place, dir: &Detail) -> Result<New, Refusal> {
         return Err(elsewhere(wish, &above, dir));
     }
     let flags = held.flags().unwrap_or(target.flags);
-    if let Some(flag) = barred(flags) {
+    if let Some(flag) = flags.barrier() {
         return Err(Refusal::Flagged { path, flag, what: "it can get no further name" });
     }
     if is_protected(&source, &target.stat) {
@@ -223,14 +223,6 @@ fn elsewhere(wish: &Wish, from: &Detail, to: &Detail) -> Refusal {
     Refusal::Elsewhere { target, from: name(from), link, to: name(to) }
 }
 
-fn barred(flags: linksnap_inode::detail::Flags) -> Option<&'static str> {
-    match (flags.is_immutable(), flags.is_append_only()) {
-        (true, _) => Some("immutable"),
-        (_, true) => Some("append-only"),
-        _ => None,
-    }
-}
-
 fn now(place: &Place, new: &New) -> Result<Now, Refusal> {
     let (expected, stat) = match Expected::now(&place.dir, &place.name) {
         Err(fault) if fault.is(Errno::NOENT) => return Ok(Now::Free),
@@ -266,7 +258,7 @@ impl Plan {
         }
         let path = linksnap_inode::path::above(&self.place.path).to_path_buf();
         let is_taken = matches!(self.now, Now::Taken(..));
-        match barred(dir.flags) {
+        match dir.flags.barrier() {
             Some(flag @ "immutable") => {
                 return Err(Refusal::Flagged { path, flag, what: "no name in it can be made or replaced" });
             }
@@ -277,7 +269,7 @@ impl Plan {
         }
         if is_taken
             && let Ok(old) = self.place.dir.look_at(&self.place.name)
-            && let Some(flag) = old.detail().ok().and_then(|old| barred(old.flags))
+            && let Some(flag) = old.detail().ok().and_then(|old| old.flags.barrier())
         {
             let path = self.place.path.clone();
             return Err(Refusal::Flagged { path, flag, what: "it can be neither replaced nor removed" });

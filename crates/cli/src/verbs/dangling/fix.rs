@@ -118,9 +118,7 @@ fn show(repair: &Repair, roots: &[PathBuf], output: &Output) {
     let line = |parts: &[&[u8]]| output.line(parts.concat());
     match &repair.proposal {
         Proposal::Do(Deed::Retarget { text, .. }) => {
-            line(&[b"retarget ", &path]);
-            line(&[b"    from ", &old]);
-            line(&[b"      to ", &output.name(text)]);
+            relinking::show_retarget(&path, &old, &output.name(text), output);
         }
         Proposal::Do(Deed::Remove) => line(&[b"remove   ", &path, b" -> ", &old]),
         other => {

@@ -105,11 +105,7 @@ fn show(one: &Converted, roots: &[PathBuf], output: &Output) {
     let (path, old) = (output.name(path), output.name(&one.counted.link.text));
     let line = |parts: &[&[u8]]| output.line(parts.concat());
     match &one.proposal {
-        Proposal::Text(text) => {
-            line(&[b"retarget ", &path]);
-            line(&[b"    from ", &old]);
-            line(&[b"      to ", &output.name(text)]);
-        }
+        Proposal::Text(text) => relinking::show_retarget(&path, &old, &output.name(text), output),
         // There can be many, and nothing is wrong with them.
         _ if output.verbosity() < Verbosity::Steps => {}
         other => line(&[b"leave    ", &path, b" -> ", &old, b": ", reason(other).as_bytes()]),
