@@ -26,13 +26,10 @@ impl Restore<'_> {
     /// Removes the stations, and with them what was replaced.
     pub fn clear_stations(&self) {
         for station in self.stations() {
-            let left = match station.remove(self.target) {
-                Ok(None) => continue,
-                Ok(Some((path, fault))) => (self.scene.path_of(&station.own_path()).join(path), fault),
-                Err(fault) => (self.scene.path_of(&station.own_path()), fault),
-            };
-            let message = format!("replaced, but it cannot be removed: {}", left.1);
-            self.problem_at(ProblemKind::NotKept, &left.0, message);
+            if let Err(left) = station.remove(self.target) {
+                let message = format!("{}: {}", left.what, left.fault);
+                self.problem_at(ProblemKind::NotKept, &self.scene.path_of(&left.path), message);
+            }
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** what was set aside is in the station, under the path that it had, until the restore has ended well.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,6 +59,18 @@ pub(super) struct Station {
     holds_old: AtomicBool,
 }
 
+/// What did not go as it came with a station.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// Relative to the target.
+    pub path: Vec<u8>,
+    pub what: &'static str,
+    pub fault: Fault,
+}
+
+/// What is wrong with something left in a station.
+const NOT_REMOVED: &str = "replaced, but it cannot be removed";
+
 /// How something was set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Aside {
@@ -73,12 +85,19 @@ impl Station {
         let home = target.open_beneath(path)?;
         let before = home.stat()?;
         home.make_dir(NAME)?;
-        let dir = home.open_dir(NAME)?;
-        // What is made in it must not inherit an ACL.
-        apply::open_up(&dir)?;
-        dir.make_dir(NEW)?;
-        let new = dir.open_dir(NEW)?;
-        keep_time(&home, &before);
+        let made = home.open_dir(NAME).and_then(|dir| {
+            let new = furnish(&dir).and_then(|new| keep_time(&home, &before).map(|()| new));
+            if new.is_err() {
+                let _in_vain = dir.remove_dir(NEW);
+            }
+            new.map(|new| (dir, new))
+        });
+        if made.is_err() {
+            // Nobody has used it, and nobody would clear it away. What cannot go now, the next restore tells of.
+            let _in_vain = home.remove_dir(NAME);
+            let _in_vain = keep_time(&home, &before);
+        }
+        let (dir, new) = made?;
         Ok(Self { path: path.to_vec(), dir, new, next: AtomicU64::new(0), holds_old: AtomicBool::new(false) })
     }
 
@@ -166,16 +185,22 @@ impl Station {
         Ok(dir)
     }
 
-    /// Removes the station with all that is in it; returns the first path in it that could not be removed, and why.
-    pub fn remove(&self, target: &DirFd) -> Result<Option<(PathBuf, Fault)>, Fault> {
-        let home = target.open_beneath(&self.path)?;
-        let before = home.stat()?;
-        let emptied = remove::empty(&self.dir, Hurry::Now, &|_| false)?;
-        if emptied.left.is_none() {
-            home.remove_dir(NAME)?;
-            keep_time(&home, &before);
+    /// Removes the station with all that is in it.
+    pub fn remove(&self, target: &DirFd) -> Result<(), Left> {
+        let at = |path: &[u8], what| {
+            let path = path.to_vec();
+            move |fault| Left { path, what, fault }
+        };
+        let home = target.open_beneath(&self.path).map_err(at(&self.own_path(), NOT_REMOVED))?;
+        let before = home.stat().map_err(at(&self.own_path(), NOT_REMOVED))?;
+        let emptied =
+            remove::empty(&self.dir, Hurry::Now, &|_| false).map_err(at(&self.own_path(), NOT_REMOVED))?;
+        if let Some((below, fault)) = emptied.left {
+            let path = path::join(&self.own_path(), below.as_os_str().as_bytes());
+            return Err(Left { path, what: NOT_REMOVED, fault });
         }
-        Ok(emptied.left)
+        home.remove_dir(NAME).map_err(at(&self.own_path(), NOT_REMOVED))?;
+        keep_time(&home, &before).map_err(at(&self.path, "restored, but its time of change cannot be set"))
     }
 
     /// Forces all that was done on this filesystem to disk.
@@ -215,7 +240,18 @@ fn dress_as(dir: &DirFd, target: &DirFd, model: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// That a station comes and goes is nothing that happened to the directory. (Only its owner may say so.)
-fn keep_time(dir: &DirFd, before: &Stat) {
-    let _in_vain = dir.set_mtime(before.mtime);
+/// Makes what is in a station.
+fn furnish(dir: &DirFd) -> Result<DirFd, Fault> {
+    // What is made in it must not inherit an ACL.
+    apply::open_up(dir)?;
+    dir.make_dir(NEW)?;
+    dir.open_dir(NEW)
+}
+
+/// That a station comes and goes is nothing that happened to the directory. Only its owner may say so (`utimensat(2)`).
+fn keep_time(dir: &DirFd, before: &Stat) -> Result<(), Fault> {
+    match dir.set_mtime(before.mtime) {
+        Err(fault) if fault.is(Errno::PERM) => Ok(()),
+        set => set,
+    }
 }
