@@ -266,6 +266,35 @@ fn what_is_mounted_is_neither_removed_nor_moved() {
     assert_eq!(kinds, [ProblemKind::NotKept], "{:?}", summary.problems.list);
 }
 
+/// No hard link leaves a filesystem (`link(2)`, EXDEV): the file comes back, and that it stands alone is told.
+#[test]
+fn a_hard_link_across_a_mount_point_is_a_file_of_its_own_and_that_is_told() {
+    skip_unless!(skip::is_root(), "mounts something");
+    let mut kitchen = Kitchen::new();
+    let tree = TreeBuilder::new(&kitchen.source).file("a/one", "bytes").hard_link("a/one", "b/two");
+    drop(tree.hard_link("a/one", "a/three"));
+    drop(kitchen.backup());
+    drop(TreeBuilder::new(&kitchen.source).delete("a").delete("b/two"));
+    let place = kitchen.source.join("b");
+    let done = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&place).status();
+    assert!(done.is_ok_and(|status| status.success()));
+    let restored = kitchen.try_restore("latest", &kitchen.in_place(Extra::Stay), &Silent);
+    let listing = Listing::read(&kitchen.source);
+    let bytes = ["a/one", "a/three", "b/two"].map(|path| fs::read(kitchen.source.join(path)).ok());
+    let done = Command::new("umount").arg(&place).status();
+    assert!(done.is_ok_and(|status| status.success()));
+    let summary = restored.expect("restored");
+    assert_eq!(bytes, [(); 3].map(|()| Some(b"bytes".to_vec())));
+    assert_eq!(listing.hard_links(), [["a/one", "a/three"].map(PathBuf::from).into()].into());
+    let [problem] = &summary.problems.list[..] else { panic!("{:?}", summary.problems.list) };
+    let message = String::from_utf8_lossy(&problem.path).into_owned() + ": " + &problem.message;
+    assert_eq!(problem.kind, ProblemKind::NotKept);
+    assert!(
+        message.contains(": a file of its own, not a hard link of ") && message.contains("b/two"),
+        "{message}"
+    );
+}
+
 #[test]
 fn the_repository_is_not_removed() {
     let own = tempfile::tempdir().expect("a directory");

@@ -67,6 +67,8 @@ pub(super) struct Here<'t> {
     pub task: &'t Task,
     pub from: DirFd,
     pub to: DirFd,
+    /// The filesystem that it is on.
+    pub device: u64,
     post: RefCell<Arc<Post>>,
 }
 
@@ -129,15 +131,15 @@ impl Restore<'_> {
                 return Ok(());
             }
         };
-        let to = match self.open_target(task) {
-            Ok(to) => to,
+        let (to, device) = match self.open_target(task) {
+            Ok(opened) => opened,
             Err(fault) => return self.not_kept(&task.path, fault),
         };
         let rows = self.scene.rows(&hands.reader, task.id)?;
         if task.made.is_none() && is_foreign(&to, task.inside, rows.is_empty()) {
             return Ok(());
         }
-        let here = Here { task, from, to, post: RefCell::new(Arc::clone(&task.post)) };
+        let here = Here { task, from, to, device, post: RefCell::new(Arc::clone(&task.post)) };
         let dress = self.prepare(&here, hands)?;
         let mut children = Vec::new();
         for row in rows.iter().filter(|row| self.scene.is_wanted(&task.path, row.name, task.inside)) {
@@ -161,7 +163,8 @@ impl Restore<'_> {
         Ok(())
     }
 
-    fn open_target(&self, task: &Task) -> Result<DirFd, Fault> {
+    /// Opens the directory; says on which device it is.
+    fn open_target(&self, task: &Task) -> Result<(DirFd, u64), Fault> {
         let to = match self.target.open_beneath(&task.path) {
             Err(fault) if fault.is(Errno::ACCESS) && task.inside => {
                 let (parent, name) = path::split(&task.path);
@@ -181,7 +184,7 @@ impl Restore<'_> {
             }
             None => {}
         }
-        Ok(to)
+        Ok((to, stat.device))
     }
 
     pub fn lock_filesystems(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Vec<u8>>> {

@@ -2,7 +2,7 @@
 
 use linksnap_catalog::{Row, Version};
 use linksnap_inode::content::Buffer;
-use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat};
+use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, path};
 
 use super::deed::{Hands, Here, Restore};
 use super::judge::{Bond, Need, Reading, look};
@@ -21,6 +21,11 @@ struct Entry<'e> {
     wanted: &'e Wanted,
     there: Option<&'e Stat>,
     buffer: &'e mut Buffer,
+}
+
+/// Is it another filesystem, one without hard links, or are there as many as can be (`link(2)`)?
+fn cannot_be_linked(fault: Fault) -> bool {
+    matches!(fault.errno, Errno::MLINK | Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS)
 }
 
 fn is_device(kind: Kind) -> bool {
@@ -42,21 +47,25 @@ impl Restore<'_> {
         let watch = |count| self.watch(count);
         let mut reading = Reading { buffer: &mut hands.buffer, watch: &watch };
         let found = there.as_ref().map(|stat| (&here.to, row.name, stat));
-        let decided = self.bonds.decide(found, (&wanted, row.version), &mut reading);
+        let decided = self.bonds.decide(found, (&wanted, row.version, here.device), &mut reading);
         let (need, bond) = decided.map_err(|fault| match fault {
             STOPPED => RestoreError::Interrupted,
             fault => self.scene.at(&path, fault),
         })?;
         let mut entry = Entry { row, wanted: &wanted, there: there.as_ref(), buffer: &mut hands.buffer };
-        let done = match &bond {
+        match &bond {
             Bond::Member(stored) => self.join(here, &mut entry, need, stored),
-            Bond::None | Bond::First => self.fulfil(here, &mut entry, need),
-        };
-        if let Bond::First = bond {
-            let inode = done.as_ref().ok().copied().flatten();
-            self.bonds.settle(row.version, (&here.task.path, row.name), inode);
+            Bond::None => self.fulfil(here, &mut entry, need).map(drop),
+            Bond::First => {
+                let done = self.fulfil(here, &mut entry, need);
+                let inode = done.as_ref().ok().copied().flatten();
+                let own = (row.version, here.device);
+                if let Some(other) = self.bonds.settle(own, (&here.task.path, row.name), inode) {
+                    self.report_apart(&path, &other, "it is on another filesystem");
+                }
+                done.map(drop)
+            }
         }
-        done.map(drop)
     }
 
     /// Does what has to be done; returns the inode that stands there then, if it is the one that was wanted.
@@ -78,12 +87,12 @@ impl Restore<'_> {
                     Ok(Some(there.inode))
                 }
                 // It is not what it was a moment ago, or cannot be opened.
-                Ok(None) | Err(StoreError::Source(_) | StoreError::Stopped) => self.make(here, entry),
+                Ok(None) | Err(StoreError::Source(_) | StoreError::Stopped) => self.make(here, entry, None),
                 Err(StoreError::Target(fault)) => {
                     self.not_kept(&here.path(entry.row.name), fault).map(|()| None)
                 }
             },
-            _ => self.make(here, entry),
+            _ => self.make(here, entry, None),
         }
     }
 
@@ -97,8 +106,14 @@ impl Restore<'_> {
         store::redress_file(&file, &is, &entry.wanted.stat, &entry.wanted.xattrs).map(Some)
     }
 
-    /// Makes the entry from the snapshot.
-    fn make(&self, here: &Here<'_>, entry: &mut Entry<'_>) -> Result<Option<u64>, RestoreError> {
+    /// Makes the entry: as a further name of the inode `other`, if there is one and that can be; else from the snapshot.
+    /// Returns the inode that was made.
+    fn make(
+        &self,
+        here: &Here<'_>,
+        entry: &mut Entry<'_>,
+        other: Option<&groups::Stored>,
+    ) -> Result<Option<u64>, RestoreError> {
         let path = here.path(entry.row.name);
         let stored = match here.from.stat_entry(entry.row.name) {
             Ok(stored) if stored.kind == entry.row.version.stored_kind() => stored,
@@ -119,6 +134,14 @@ impl Restore<'_> {
         let (name, there) = (entry.row.name, entry.there);
         let mut inode = None;
         let made = self.put(here, (entry.row, there), &mut |to, new_name| {
+            if let Some(other) = other {
+                match self.link(other, to, new_name) {
+                    Err(fault) if cannot_be_linked(fault) => {
+                        self.report_apart(&path, &path::join(&other.dir, &other.name), fault);
+                    }
+                    linked => return linked.map(|()| true).map_err(StoreError::Target),
+                }
+            }
             let watch = &mut |count| self.watch(count);
             let mut tools = Tools { buffer: &mut *buffer, watch, old: None };
             let stored = store::store(&source, (name, &stat), to, new_name, &mut tools)?;
@@ -136,24 +159,22 @@ impl Restore<'_> {
         entry: &mut Entry<'_>,
         need: Need,
         stored: &groups::Stored,
-    ) -> Result<Option<u64>, RestoreError> {
+    ) -> Result<(), RestoreError> {
         if need == Need::Nothing {
             self.count_unchanged();
-            return Ok(None);
+            return Ok(());
         }
-        let mut too_far = false;
-        let made = self.put(here, (entry.row, entry.there), &mut |to, new_name| {
-            let linked = self.target.open_beneath(&stored.dir);
-            match linked.and_then(|dir| dir.link(&stored.name, to, new_name)) {
-                Err(fault) if matches!(fault.errno, Errno::MLINK | Errno::XDEV) => {
-                    too_far = true;
-                    Err(StoreError::Source(fault))
-                }
-                Err(fault) => Err(StoreError::Target(fault)),
-                Ok(()) => Ok(true),
-            }
-        });
-        if too_far { self.make(here, entry) } else { made.map(|_| None) }
+        self.make(here, entry, Some(stored)).map(drop)
+    }
+
+    fn link(&self, other: &groups::Stored, to: &DirFd, name: &[u8]) -> Result<(), Fault> {
+        self.target.open_beneath(&other.dir)?.link(&other.name, to, name)
+    }
+
+    fn report_apart(&self, path: &[u8], other: &[u8], why: impl std::fmt::Display) {
+        let other = self.scene.path_of(other);
+        let message = format!("a file of its own, not a hard link of {}: {why}", other.display());
+        self.problem(ProblemKind::NotKept, path, message);
     }
 
     /// Lets `make` make the entry, and gives it its name; says whether that was done.
@@ -217,8 +238,6 @@ impl Restore<'_> {
             }
             Err(StoreError::Stopped) => Err(RestoreError::Interrupted),
             Err(StoreError::Target(fault)) => self.not_kept(path, fault).map(|()| false),
-            // It will be made in another way.
-            Err(StoreError::Source(fault)) if matches!(fault.errno, Errno::MLINK | Errno::XDEV) => Ok(false),
             Err(StoreError::Source(fault)) if fault.is(Errno::PERM) && is_device(version.kind) => {
                 self.report_device(path);
                 Ok(false)

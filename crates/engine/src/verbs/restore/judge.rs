@@ -1,10 +1,11 @@
 //! Judge: what has to be done so that a name of the target is what it is to be.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use linksnap_catalog::{NewVersion, Version};
 use linksnap_inode::content::{self, Buffer, Shape};
-use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs};
-
-use std::sync::Arc;
+use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, Xattrs, path};
 
 use super::wanted::Wanted;
 use crate::stages::groups::{Groups, SourceInode, Stored, Turn};
@@ -117,15 +118,18 @@ pub(super) enum Bond {
     Member(Stored),
 }
 
-/// Which names of the target share an inode, and which inode stands for which of the snapshot's.
+/// Which names of the target share an inode, and which inode stands for which of the snapshot's: one on each filesystem,
+/// for no hard link leaves it (`link(2)`).
 #[derive(Debug, Default)]
 pub(super) struct Bonds {
     groups: Groups,
+    /// Where each inode of the snapshot was settled first: device and path.
+    homes: Mutex<HashMap<u64, (u64, Vec<u8>)>>,
 }
 
-/// The inode of the snapshot by which a version is known among others.
-fn key(version: &Version) -> SourceInode {
-    (0, version.stored_inode)
+/// The inode of the snapshot by which a version is known among others on the same device.
+fn key(version: &Version, device: u64) -> SourceInode {
+    (device, version.stored_inode)
 }
 
 impl Bonds {
@@ -134,29 +138,29 @@ impl Bonds {
         version.seen.links > 1 && version.stored_inode != 0
     }
 
-    /// Decides what has to be done with a name, of which `there` is there. If the answer is that it is the first of its
+    /// Decides what has to be done with a name on `device`, of which `there` is there. If the answer is that it is the first of its
     /// inode, the others wait until it is [settled](Self::settle).
     pub fn decide(
         &self,
         there: Option<(&DirFd, &[u8], &Stat)>,
-        (wanted, version): (&Wanted, &Version),
+        (wanted, version, device): (&Wanted, &Version, u64),
         reading: &mut Reading<'_>,
     ) -> Result<(Need, Bond), Fault> {
         let alone = |reading: &mut Reading<'_>| match there {
             None => Ok(Need::Create),
             Some((dir, name, stat)) => match need((dir, name), stat, (wanted, version), reading)? {
-                Need::Nothing if !self.may_stay(stat, version) => Ok(Need::Replace),
+                Need::Nothing if !self.may_stay(stat, version, device) => Ok(Need::Replace),
                 need => Ok(need),
             },
         };
         if !Self::has_others(version) {
             return Ok((alone(reading)?, Bond::None));
         }
-        match self.groups.join(key(version)) {
+        match self.groups.join(key(version, device)) {
             Turn::First => match alone(reading) {
                 Ok(need) => Ok((need, Bond::First)),
                 Err(fault) => {
-                    self.settle(version, (b"", b""), None);
+                    self.settle((version, device), (b"", b""), None);
                     Err(fault)
                 }
             },
@@ -171,18 +175,28 @@ impl Bonds {
         }
     }
 
-    /// Says as which inode the first name stands there now; `None`: it does not.
-    pub fn settle(&self, version: &Version, (dir, name): (&[u8], &[u8]), inode: Option<u64>) {
+    /// Says as which inode the first name on a device stands there now; `None`: it does not. Returns the path of a name
+    /// on another device, if there is one.
+    pub fn settle(
+        &self,
+        (version, device): (&Version, u64),
+        (dir, name): (&[u8], &[u8]),
+        inode: Option<u64>,
+    ) -> Option<Vec<u8>> {
         let stored = inode.map(|inode| {
             let version = Version { stored_inode: inode, ..version.clone() };
             let version = Arc::new(NewVersion { version, xattrs: Xattrs::default() });
             Stored { dir: dir.to_vec(), name: name.to_vec(), version }
         });
-        self.groups.settle(key(version), stored);
+        self.groups.settle(key(version, device), stored);
+        inode?;
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = homes.entry(version.stored_inode).or_insert_with(|| (device, path::join(dir, name)));
+        (home.0 != device).then(|| home.1.clone())
     }
 
     /// May what is there stay under this name? Not if it has another that is to be another inode.
-    fn may_stay(&self, there: &Stat, version: &Version) -> bool {
-        there.links <= 1 || self.groups.claim(there.inode, key(version))
+    fn may_stay(&self, there: &Stat, version: &Version, device: u64) -> bool {
+        there.links <= 1 || self.groups.claim(there.inode, key(version, device))
     }
 }

@@ -174,7 +174,7 @@ impl Teller<'_, '_> {
                 let watch = |count| self.plan.watch(count);
                 let mut reading = Reading { buffer, watch: &watch };
                 let there = Some((dir, row.name, stat));
-                let decided = self.bonds.decide(there, (&wanted, row.version), &mut reading);
+                let decided = self.bonds.decide(there, (&wanted, row.version, stat.device), &mut reading);
                 let (need, bond) = decided.map_err(|fault| match fault {
                     STOPPED => RestoreError::Interrupted,
                     fault => self.plan.scene.at(path, fault),
@@ -183,7 +183,7 @@ impl Teller<'_, '_> {
                     // What is to be made anew has no number yet, and none is 0.
                     let stays = matches!(need, Need::Nothing | Need::Attributes);
                     let inode = if stays { stat.inode } else { 0 };
-                    self.bonds.settle(row.version, (b"", b""), Some(inode));
+                    self.bonds.settle((row.version, stat.device), (b"", b""), Some(inode));
                 }
                 need
             }
