@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -129,6 +130,22 @@ impl LoopFs {
         let done = run("umount", &[self.path().as_os_str()]);
         done.unwrap_or_else(|complaint| panic!("cannot unmount: {complaint}"));
         self.is_mounted = false;
+        self.wait_until_gone();
+    }
+
+    /// A process with a mount namespace of its own may keep the filesystem alive for a moment (`mount_namespaces(7)`); who
+    /// mounts it again then gets the same one, shut down or not. The loop device goes with it (`losetup(8)`, autoclear).
+    fn wait_until_gone(&self) {
+        let began = Instant::now();
+        let image = self.image();
+        loop {
+            let listed = Command::new("losetup").args(["-n", "-O", "NAME", "-j"]).arg(&image).output();
+            if listed.expect("losetup runs").stdout.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "something keeps {} in use", image.display());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Unmounts, if mounted, and mounts again; after [`LoopFs::shutdown`] with what had reached the disk by then.
