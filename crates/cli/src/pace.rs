@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use linksnap_engine::Phase;
 
 /// How long one sync is meant to take.
-const AIM: Duration = Duration::from_millis(250);
+const AIM: Duration = Duration::from_millis(200);
 
 /// In bytes. Below the least, catalog commits would cost more than the copying; above the most, a fast disk has nothing to
 /// do while the run goes on.
-const FIRST: u64 = 64 << 20;
+const FIRST: u64 = 32 << 20;
 const LEAST: u64 = 16 << 20;
 const MOST: u64 = 256 << 20;
 

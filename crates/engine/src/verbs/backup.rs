@@ -245,12 +245,12 @@ impl Recipe<'_> {
         let built = self.build(scope, tree, &mut writer, (id, &snapshots), sync);
         let built = match built {
             Ok(built) => built,
-            Err(error) => return Err(self.give_up(error, (id, writer), sync)),
+            Err(error) => return Err(self.give_up(error, (id, writer))),
         };
         footing.lost(tree).for_each(|path| self.tell_of_lost(path));
         self.warn_of_recovery(&recovered);
         if self.monitor.wish() == Wish::Stop {
-            return Err(self.give_up(RunError::Interrupted, (id, writer), sync));
+            return Err(self.give_up(RunError::Interrupted, (id, writer)));
         }
         let pinned = self.hold(&built, sources, (id, &snapshots), &mut writer)?;
         let problems = self.problems.take();
@@ -386,16 +386,9 @@ impl Recipe<'_> {
         self.problems.add(self.monitor, problem);
     }
 
-    /// Ends the transaction: after an interruption with what was done so far, vouched for by a sync; after
-    /// a failure without it.
-    fn give_up(&self, error: RunError, (id, mut writer): (SnapshotId, Writer), sync: &DirFd) -> BackupError {
-        if matches!(error, RunError::Interrupted) {
-            let kept = checkpoint(&mut writer, sync, self.job, self.monitor);
-            return match kept {
-                Ok(()) => BackupError::Interrupted,
-                Err(source) => self.run_error(source),
-            };
-        }
+    /// Ends the transaction. What no checkpoint vouches for is copied again by the next run: one more sync would take as
+    /// long as all that waits for this disk, whoever wrote it.
+    fn give_up(&self, error: RunError, (id, mut writer): (SnapshotId, Writer)) -> BackupError {
         if matches!(&error, RunError::Staging(error) if error.is(Errno::PERM)) {
             // Something in what was built upon cannot be changed (an immutable file): the next run starts from nothing.
             self.drop_all(id, &mut writer);
@@ -406,6 +399,9 @@ impl Recipe<'_> {
     }
 
     fn run_error(&self, source: RunError) -> BackupError {
+        if matches!(source, RunError::Interrupted) {
+            return BackupError::Interrupted;
+        }
         BackupError::Run { job: self.job.name().clone(), source }
     }
 
@@ -487,10 +483,9 @@ impl Recipe<'_> {
         let catalog = self.job.catalog_path();
         let threads = self.options.threads.unwrap_or_else(pool::usual_threads);
         let (sender, receiver): (Sender<Message>, Receiver<Message>) = bounded(256);
-        let ended = AtomicBool::new(false);
+        let (ended, stopped) = (AtomicBool::new(false), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let building = run.building;
-            let writing = scope.spawn(move || self.write(building, receiver, writer, sync));
+            let writing = scope.spawn(|| self.write((run.building, &stopped), receiver, writer, sync));
             // What an earlier command had no time for: beside the run, not before it.
             let emptying = scope.spawn(|| {
                 limits::stand_back();
@@ -502,10 +497,7 @@ impl Recipe<'_> {
                 || Hands::new(&catalog, sender.clone()),
                 |hands, task, queue| {
                     let done = build::build(run, tree, hands, task, queue);
-                    // What was done before an interruption is worth keeping.
-                    if matches!(done, Err(RunError::Interrupted)) {
-                        hands.hand_over()?;
-                    }
+                    stopped.fetch_or(matches!(done, Err(RunError::Interrupted)), Ordering::Relaxed);
                     done
                 },
             );
@@ -522,10 +514,11 @@ impl Recipe<'_> {
         })
     }
 
-    /// The one writer of the catalog: takes changes until no worker is left.
+    /// The one writer of the catalog: takes changes until no worker is left. Who wants the run to end waits for no sync
+    /// but the one at work.
     fn write(
         &self,
-        building: SnapshotId,
+        (building, stopped): (SnapshotId, &AtomicBool),
         receiver: Receiver<Message>,
         writer: &mut Writer,
         sync: &DirFd,
@@ -533,6 +526,7 @@ impl Recipe<'_> {
         // The only receiver, and gone with this: a failure makes the workers' next message fail, not wait for ever.
         for message in receiver {
             match message {
+                _ if stopped.load(Ordering::Relaxed) => {}
                 Message::Changes(changes) => writer.apply(building, &changes)?,
                 Message::Checkpoint => checkpoint(writer, sync, self.job, self.monitor)?,
             }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use linksnap_engine::verbs::backup::{BackupError, BackupSummary, Scaffold, Thoroughness};
 use linksnap_engine::{Monitor, Phase, Progress, Silent, Wish};
@@ -106,12 +106,14 @@ fn what_is_too_young_to_be_trusted_is_read_but_neither_copied_nor_recorded() {
     assert_same_tree(&kitchen, &first, &next);
 }
 
-/// Counts bytes read; stops a run when so many directories are done.
+/// Counts bytes read; has a checkpoint made when so many directories are done, and stops the run when that is done.
 #[derive(Default)]
 struct Watcher {
     stop_after_directories: Option<u64>,
     directories: AtomicU64,
     bytes: AtomicU64,
+    asked: AtomicBool,
+    vouched: AtomicBool,
 }
 
 impl Monitor for Watcher {
@@ -122,7 +124,21 @@ impl Monitor for Watcher {
 
     fn wish(&self) -> Wish {
         let done = self.directories.load(Ordering::Relaxed);
-        if self.stop_after_directories.is_some_and(|most| done >= most) { Wish::Stop } else { Wish::GoOn }
+        if self.stop_after_directories.is_none_or(|most| done < most) {
+            return Wish::GoOn;
+        }
+        if !self.asked.swap(true, Ordering::Relaxed) {
+            return Wish::Checkpoint;
+        }
+        while !self.vouched.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        Wish::Stop
+    }
+
+    /// The commit follows, whatever anybody wishes then.
+    fn reached(&self, phase: Phase) {
+        self.vouched.fetch_or(phase == Phase::CheckpointCommit, Ordering::Relaxed);
     }
 }
 

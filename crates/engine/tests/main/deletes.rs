@@ -23,6 +23,7 @@ use crate::claims::{inodes_below, total};
 use crate::kill::plenty;
 use crate::kitchen::Kitchen;
 use crate::ledger::names_in;
+use crate::stopper::AfterCheckpoint;
 
 /// Wants to stop when it is asked for the n-th time.
 pub struct Stopper {
@@ -234,7 +235,7 @@ fn all_is_deleted_with_the_scaffold_in_place() {
 }
 
 fn interrupt(kitchen: &mut Kitchen, after: u64) {
-    let stopped = kitchen.try_backup(&Stopper::new(after));
+    let stopped = kitchen.try_backup(&AfterCheckpoint::new(after));
     assert!(matches!(stopped, Err(BackupError::Interrupted)), "{stopped:?}");
 }
 

@@ -42,6 +42,7 @@ mod room;
 mod sabotage;
 mod sandbox;
 mod stale;
+mod stopper;
 mod trace;
 
 /// Counts what this binary allocates, for [`marginal`].

@@ -2,10 +2,9 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use linksnap_engine::verbs::backup::{BackupError, BackupSummary, Scaffold};
-use linksnap_engine::{Monitor, Phase, ProblemKind, Silent, SnapshotName, Wish};
+use linksnap_engine::{Monitor, Phase, ProblemKind, Silent, SnapshotName};
 use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::tree::{Content, Edit, TreeBuilder, apply};
 use linksnap_testkit::{crash, skip, skip_unless};
@@ -14,19 +13,7 @@ use crate::backup::some_of_everything;
 use crate::kill::{Moment, PLENTY, backup_that_dies, plenty};
 use crate::kitchen::Kitchen;
 use crate::ledger::{Ledger, names_in};
-
-/// Stops a run in order, after a checkpoint.
-struct Stopper {
-    after: u64,
-    asked: AtomicU64,
-}
-
-impl Monitor for Stopper {
-    fn wish(&self) -> Wish {
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
-        if asked > self.after { Wish::Stop } else { Wish::GoOn }
-    }
-}
+use crate::stopper::AfterCheckpoint;
 
 fn kitchen_with_plenty() -> (Kitchen, Ledger) {
     let kitchen = Kitchen::new();
@@ -36,8 +23,7 @@ fn kitchen_with_plenty() -> (Kitchen, Ledger) {
 
 /// Leaves a staging tree whose first part a checkpoint vouches for.
 fn interrupt(kitchen: &mut Kitchen, after: u64) {
-    let stopper = Stopper { after, asked: AtomicU64::new(0) };
-    let stopped = kitchen.try_backup(&stopper);
+    let stopped = kitchen.try_backup(&AfterCheckpoint::new(after));
     assert!(matches!(stopped, Err(BackupError::Interrupted)), "{stopped:?}");
 }
 

@@ -13,11 +13,11 @@ use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::skip;
 use linksnap_testkit::tree::{Content, Edit, TreeBuilder, apply};
 
-use crate::deletes::Stopper;
 use crate::kill::{Chance, plenty, some_edit};
 use crate::kitchen::Kitchen;
 use crate::ledger::{Ledger, names_in};
 use crate::recover::{sabotages, unshared};
+use crate::stopper::AfterCheckpoint;
 
 /// Version 2; user::rwx, user:1:rwx, group::r-x, mask::rwx, other::r-x, each as tag, permissions, id (acl(5)).
 const ACCESS_LIST: &[u8] = b"\x02\0\0\0\
@@ -111,9 +111,9 @@ impl Scene {
         summary
     }
 
-    /// Stops a run when it is asked for the n-th time what it wants; says whether it came to that.
+    /// Stops a run after a checkpoint, when it is asked for the n-th time what it wants; says whether it came to that.
     fn interrupt(&mut self, at: u64) -> bool {
-        let stopper = Stopper::new(at);
+        let stopper = AfterCheckpoint::new(at);
         match self.kitchen.try_backup(&stopper) {
             Err(BackupError::Interrupted) => true,
             Err(error) => panic!("{error:?}"),
