@@ -18,7 +18,7 @@ use linksnap_inode::{Fault, FsError, Stat};
 use crate::process::{self, Identity, Link, Mapping, ProcessDir};
 
 pub use self::truncation::{Next, Target, TruncateError, Truncation, plan, truncate};
-pub use crate::process::{Others, Process, Unit};
+pub use crate::process::{Hold, Others, Process, Unit};
 
 /// What the kernel puts behind the path of a name that is gone.
 const GONE: &[u8] = b" (deleted)";
@@ -75,21 +75,6 @@ pub struct Holder {
     pub process: Process,
     /// How, each way once.
     pub holds: Vec<Hold>,
-}
-
-/// How a process holds a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hold {
-    /// It has it open under this number.
-    Open(u32),
-    /// It runs it.
-    Program,
-    /// It has mapped it.
-    Mapped,
-    /// It stands in it.
-    WorkingDirectory,
-    /// It sees nothing outside.
-    RootDirectory,
 }
 
 /// All that was found.
@@ -178,19 +163,17 @@ fn look(process: &ProcessDir, found: &mut Vec<Found>) -> Result<(), Fault> {
     for (number, file) in process.open_files()? {
         found.extend(nameless(&file, Hold::Open(number)));
     }
-    let [program, directory, root] = process.places();
-    let program = nameless(&program, Hold::Program);
-    let program_identity = program.as_ref().map(|one| one.identity);
-    found.extend(program);
-    found.extend(nameless(&directory, Hold::WorkingDirectory));
-    found.extend(nameless(&root, Hold::RootDirectory));
+    let places = process.places().into_iter().filter_map(|(hold, place)| nameless(&place, hold));
+    let places: Vec<Found> = places.collect();
+    let program = places.iter().find(|one| one.hold == Hold::Program).map(|one| one.identity);
+    found.extend(places);
     let mut known = BTreeSet::new();
     let is_gone = |one: &Mapping<'_>| one.path.starts_with(b"/") && one.path.ends_with(GONE);
     for mapping in Mapping::all(&process.maps().unwrap_or_default()).filter(is_gone) {
         if known.insert(mapping.identity) {
             // That a program that runs is mapped goes without saying.
             let mapped = nameless_mapped(process, &mapping);
-            found.extend(mapped.filter(|one| Some(one.identity) != program_identity));
+            found.extend(mapped.filter(|one| Some(one.identity) != program));
         }
     }
     Ok(())

@@ -12,8 +12,8 @@ use linksnap_inode::xattr::DEFAULT_ACL;
 use linksnap_inode::{Detail, Errno, Fault, FsError, Handle, Kind, Xattrs, limits};
 
 use crate::acl::Acl;
+use crate::holders::{self, Held};
 use crate::place::Place;
-use crate::processes::{self, Held};
 use crate::resolve::{Demand, End, resolve};
 
 /// The attribute in which an ACL is kept.
@@ -135,7 +135,7 @@ pub fn look(path: &Path, links: Links) -> Result<Report, FsError> {
 #[must_use]
 pub fn held(reports: &[Report]) -> Held {
     let identities: Vec<(u64, u64)> = reports.iter().map(|report| report.detail.stat.identity()).collect();
-    processes::holders(&identities)
+    holders::of(&identities)
 }
 
 fn follow(path: &Path) -> Result<Place, FsError> {

@@ -4,7 +4,7 @@
 //! [`walk`] (all directories below some roots, with several threads), [`swap`] (putting one thing in the place of
 //! another, at once and only if it still is what it was), [`journal`] (what was changed, so that it can be undone),
 //! [`symlink`] and [`relative`] (symbolic links as a walk meets them, and what they could say instead),
-//! `process` (what `/proc` says of processes), [`processes`] (who holds an inode), [`writers`] (who has files open for
+//! `process` (what `/proc` says of processes), [`holders`] (who holds an inode), [`writers`] (who has files open for
 //! writing), [`resolve`] (where a path leads).
 //!
 //! **Invariant:** what changes a tree follows a plan that could be read before, refuses where the tree is no longer
@@ -18,6 +18,7 @@ pub mod convert;
 pub mod dangling;
 pub mod dedupe;
 pub mod deleted;
+pub mod holders;
 pub mod inode;
 pub mod journal;
 pub mod links;
@@ -25,7 +26,6 @@ pub mod ln;
 pub mod names;
 pub mod place;
 mod process;
-pub mod processes;
 pub mod relative;
 pub mod relink;
 pub mod repair;

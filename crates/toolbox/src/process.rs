@@ -57,6 +57,21 @@ fn has_ended(fault: Fault) -> bool {
     fault.is(Errno::NOENT) || fault.is(Errno::SRCH)
 }
 
+/// How a process holds an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// It has it open under this number.
+    Open(u32),
+    /// It is the program that it runs.
+    Program,
+    /// It has it mapped into its memory.
+    Mapped,
+    /// It is its working directory.
+    WorkingDirectory,
+    /// It is its root directory: it sees nothing outside.
+    RootDirectory,
+}
+
 /// The directory of a process, open: once the process has ended it shows nothing, even if another has its number by then.
 pub struct ProcessDir {
     /// The number of the process.
@@ -77,8 +92,9 @@ impl ProcessDir {
     }
 
     /// Its program, its working directory and its root directory.
-    pub fn places(&self) -> [Link<'_>; 3] {
-        ["exe", "cwd", "root"].map(|name| self.link(name))
+    pub fn places(&self) -> [(Hold, Link<'_>); 3] {
+        [(Hold::Program, "exe"), (Hold::WorkingDirectory, "cwd"), (Hold::RootDirectory, "root")]
+            .map(|(hold, name)| (hold, self.link(name)))
     }
 
     /// What it has open, by number.

@@ -10,8 +10,8 @@ use linksnap_inode::Kind;
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::skip::has_tool;
 use linksnap_testkit::{or_skip, skip_unless};
+use linksnap_toolbox::holders::{self, Hold};
 use linksnap_toolbox::inode::{Extents, Links, Obstacle, Report, held, look};
-use linksnap_toolbox::processes::{Hold, holders};
 use tempfile::TempDir;
 
 fn output(program: &str, args: &[&str], path: &Path) -> String {
@@ -205,11 +205,11 @@ fn processes_that_hold_it_are_found() {
         holders.map(|holder| (holder.pid, holder.hold)).collect()
     };
     let pid = running.0.id();
-    assert_eq!(of(&reports[0]), [(pid, Hold::Descriptor(7))]);
+    assert_eq!(of(&reports[0]), [(pid, Hold::Open(7))]);
     assert_eq!(of(&reports[1]), [(pid, Hold::WorkingDirectory)]);
     assert_eq!(found.holders[0].name, b"sh");
     drop(running);
-    assert!(holders(&[reports[0].detail.stat.identity()]).holders.is_empty());
+    assert!(holders::of(&[reports[0].detail.stat.identity()]).holders.is_empty());
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn programs_that_run_are_found() {
     std::io::Read::read_exact(running.0.stdout.as_mut().unwrap(), &mut [0; 2]).unwrap();
     let identity = seen(&program).detail.stat.identity();
     let found: Vec<(u32, Hold)> =
-        holders(&[identity]).holders.iter().map(|holder| (holder.pid, holder.hold)).collect();
+        holders::of(&[identity]).holders.iter().map(|holder| (holder.pid, holder.hold)).collect();
     let pid = running.0.id();
-    assert_eq!(found, [(pid, Hold::Mapping), (pid, Hold::Program)]);
+    assert_eq!(found, [(pid, Hold::Program), (pid, Hold::Mapped)]);
 }

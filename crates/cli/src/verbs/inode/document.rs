@@ -5,8 +5,8 @@ use std::path::Path;
 use linksnap_inode::dir::path_bytes;
 use linksnap_inode::{Kind, Timestamp};
 use linksnap_toolbox::acl::Acl;
+use linksnap_toolbox::holders::{Held, Holder};
 use linksnap_toolbox::inode::Report;
-use linksnap_toolbox::processes::{Held, Holder};
 use serde::Serialize;
 
 use crate::json::{self, JsonPath};

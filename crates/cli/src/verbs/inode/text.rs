@@ -5,8 +5,8 @@ use std::path::Path;
 use linksnap_inode::dir::path_bytes;
 use linksnap_inode::{Kind, Timestamp};
 use linksnap_toolbox::acl::{Acl, Entry, Who, letters};
+use linksnap_toolbox::holders::{Held, Hold, Holder};
 use linksnap_toolbox::inode::{Obstacle, Report};
-use linksnap_toolbox::processes::{Held, Hold, Holder};
 
 use crate::output::{Output, Verbosity};
 use crate::owners::Owners;
@@ -248,22 +248,22 @@ fn obstacle_words(obstacle: Obstacle) -> String {
 /// Of all but descriptors.
 fn hold_words(hold: Hold) -> Option<&'static str> {
     match hold {
-        Hold::Descriptor(_) => None,
-        Hold::Mapping => Some("has it mapped into its memory"),
+        Hold::Open(_) => None,
+        Hold::Mapped => Some("has it mapped into its memory"),
         Hold::Program => Some("runs it"),
         Hold::WorkingDirectory => Some("works in it"),
-        Hold::Root => Some("has it as its root"),
+        Hold::RootDirectory => Some("has it as its root"),
     }
 }
 
 /// Words for programs, which the document has.
 pub fn hold_word(hold: Hold) -> (&'static str, Option<u32>) {
     match hold {
-        Hold::Descriptor(number) => ("descriptor", Some(number)),
-        Hold::Mapping => ("mapping", None),
+        Hold::Open(number) => ("descriptor", Some(number)),
+        Hold::Mapped => ("mapping", None),
         Hold::Program => ("program", None),
         Hold::WorkingDirectory => ("working-directory", None),
-        Hold::Root => ("root", None),
+        Hold::RootDirectory => ("root", None),
     }
 }
 

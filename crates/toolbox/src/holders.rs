@@ -4,6 +4,8 @@ use linksnap_inode::Fault;
 
 use crate::process::{self, Identity, Link, Mapping, ProcessDir};
 
+pub use crate::process::Hold;
+
 /// A process that holds an inode in one way; it may do so in several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Holder {
@@ -15,21 +17,6 @@ pub struct Holder {
     pub name: Vec<u8>,
     /// How.
     pub hold: Hold,
-}
-
-/// How a process holds an inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hold {
-    /// By this open file.
-    Descriptor(u32),
-    /// It is mapped into its memory.
-    Mapping,
-    /// It is the program that it runs.
-    Program,
-    /// It is its working directory.
-    WorkingDirectory,
-    /// It is its root directory.
-    Root,
 }
 
 /// What a search has found.
@@ -44,7 +31,7 @@ pub struct Held {
 /// Looks for all holders of these inodes, this process left out. One pass through `/proc`, however many they are; nothing
 /// is found where it is not mounted.
 #[must_use]
-pub fn holders(wanted: &[Identity]) -> Held {
+pub fn of(wanted: &[Identity]) -> Held {
     let mut holders = Vec::new();
     let others = |process: &ProcessDir| match process.pid == std::process::id() {
         true => Ok(()),
@@ -65,15 +52,15 @@ fn look(process: &ProcessDir, wanted: &[Identity], holders: &mut Vec<Holder>) ->
             holders.push(Holder { identity, pid: process.pid, name, hold });
         }
     };
-    for (place, hold) in process.places().iter().zip([Hold::Program, Hold::WorkingDirectory, Hold::Root]) {
-        add(place, None, hold);
+    for (hold, place) in process.places() {
+        add(&place, None, hold);
     }
     for (number, file) in process.open_files()? {
-        add(&file, None, Hold::Descriptor(number));
+        add(&file, None, Hold::Open(number));
     }
     for mapping in Mapping::all(&process.maps().unwrap_or_default()) {
         if wanted.iter().any(|(_, inode)| *inode == mapping.identity.1) {
-            add(&process.mapped(&mapping), Some(mapping.identity), Hold::Mapping);
+            add(&process.mapped(&mapping), Some(mapping.identity), Hold::Mapped);
         }
     }
     Ok(())
