@@ -36,6 +36,7 @@ mod table;
 mod tag;
 mod target;
 mod thoroughness;
+mod unseen;
 mod verbs;
 mod walking;
 mod zone;

@@ -169,7 +169,7 @@ fn look(process: &ProcessDir, found: &mut Vec<Found>) -> Result<(), Fault> {
     found.extend(places);
     let mut known = BTreeSet::new();
     let is_gone = |one: &Mapping<'_>| one.path.starts_with(b"/") && one.path.ends_with(GONE);
-    for mapping in Mapping::all(&process.maps().unwrap_or_default()).filter(is_gone) {
+    for mapping in Mapping::all(&process.maps()?).filter(is_gone) {
         if known.insert(mapping.identity) {
             // That a program that runs is mapped goes without saying.
             let mapped = nameless_mapped(process, &mapping);

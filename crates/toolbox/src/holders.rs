@@ -1,10 +1,10 @@
 //! Which processes hold inodes: by an open file, a mapping, as their program or as their directory (`proc(5)`).
 
-use linksnap_inode::Fault;
+use linksnap_inode::{Fault, mounts};
 
 use crate::process::{self, Identity, Link, Mapping, ProcessDir};
 
-pub use crate::process::Hold;
+pub use crate::process::{Hold, Others};
 
 /// A process that holds an inode in one way; it may do so in several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +24,10 @@ pub struct Holder {
 pub struct Held {
     /// Sorted by what is held, then by process.
     pub holders: Vec<Holder>,
-    /// Processes that this one may not look into: other users'.
+    /// Processes that this one may not look into: other users', as a rule.
     pub unseen_processes: u64,
+    /// Whether processes of others are listed at all.
+    pub others: Others,
 }
 
 /// Looks for all holders of these inodes, this process left out. One pass through `/proc`, however many they are; nothing
@@ -40,7 +42,8 @@ pub fn of(wanted: &[Identity]) -> Held {
     let pass = process::each(others).unwrap_or_default();
     holders.sort();
     holders.dedup();
-    Held { holders, unseen_processes: pass.unseen }
+    let others = Others::of(&mounts::all().unwrap_or_default());
+    Held { holders, unseen_processes: pass.unseen, others }
 }
 
 fn look(process: &ProcessDir, wanted: &[Identity], holders: &mut Vec<Holder>) -> Result<(), Fault> {
@@ -58,7 +61,7 @@ fn look(process: &ProcessDir, wanted: &[Identity], holders: &mut Vec<Holder>) ->
     for (number, file) in process.open_files()? {
         add(&file, None, Hold::Open(number));
     }
-    for mapping in Mapping::all(&process.maps().unwrap_or_default()) {
+    for mapping in Mapping::all(&process.maps()?) {
         if wanted.iter().any(|(_, inode)| *inode == mapping.identity.1) {
             add(&process.mapped(&mapping), Some(mapping.identity), Hold::Mapped);
         }

@@ -1,7 +1,8 @@
 //! Processes as `/proc` shows them (`proc(5)`): the one place that knows how it is laid out.
 //!
-//! What a process holds is behind magic links, which are followed and not opened. Root may look into all processes of its
-//! own PID namespace, anybody else only into their own.
+//! What a process holds is behind magic links, which are followed and not opened. Who may follow them is `ptrace(2)`'s to
+//! say (`PTRACE_MODE_READ_FSCREDS`): root all those of its PID namespace, unless `CAP_SYS_PTRACE` was taken from it, as in
+//! containers; anybody else only their own. Some of the directories can be listed all the same, so the links are asked.
 //!
 //! Knows nothing of what is looked for.
 
@@ -20,12 +21,13 @@ const MOST: usize = 1 << 30;
 /// Device and inode number.
 pub type Identity = (u64, u64);
 
-/// How many processes a pass has met. Those that ended meanwhile hold nothing, and are not counted.
+/// How many processes a pass has met. Those that ended meanwhile hold nothing, and are not counted, nor are threads of the
+/// kernel that could not be looked into.
 #[derive(Default)]
 pub struct Pass {
     /// Those that were looked into.
     pub seen: u64,
-    /// Those that could not be: other users'.
+    /// Those that could not be.
     pub unseen: u64,
 }
 
@@ -34,10 +36,16 @@ pub fn each(mut look: impl FnMut(&ProcessDir) -> Result<(), Fault>) -> Result<Pa
     let proc = proc()?;
     let mut pass = Pass::default();
     for pid in proc.names()?.iter().filter_map(|name| number::<u32>(name.bytes)) {
-        let dir = proc.open_dir(pid.to_string().as_bytes());
-        match dir.and_then(|dir| look(&ProcessDir { pid, dir })) {
+        let process = match proc.open_dir(pid.to_string().as_bytes()) {
+            Ok(dir) => ProcessDir { pid, dir },
+            Err(fault) => {
+                pass.unseen += u64::from(!has_ended(fault));
+                continue;
+            }
+        };
+        match process.admits().and_then(|()| look(&process)) {
             Ok(()) => pass.seen += 1,
-            Err(fault) if has_ended(fault) => {}
+            Err(fault) if has_ended(fault) || process.is_of_the_kernel() => {}
             Err(_) => pass.unseen += 1,
         }
     }
@@ -83,6 +91,18 @@ impl ProcessDir {
     /// Opens that of one process.
     pub fn open(pid: u32) -> Result<Self, Fault> {
         proc()?.open_dir(pid.to_string().as_bytes()).map(|dir| Self { pid, dir })
+    }
+
+    /// May its links be followed, and not only listed? The kernel asks the same for all of them.
+    fn admits(&self) -> Result<(), Fault> {
+        self.dir.read_link(b"root").map(drop)
+    }
+
+    /// Is it a thread of the kernel (`PF_KTHREAD`), which has nothing open? Everybody may ask that.
+    fn is_of_the_kernel(&self) -> bool {
+        const THREAD: u64 = 0x0020_0000;
+        let stat = read(&self.dir, b"stat").unwrap_or_default();
+        stat_field(&stat, 9).is_some_and(|flags| flags & THREAD != 0)
     }
 
     /// The name of the process, as `ps -o comm` has it.
@@ -239,11 +259,15 @@ impl Process {
     }
 }
 
-/// Field 22 of `proc_pid_stat(5)`, in seconds since the machine was started. The command in field 2 may hold anything.
+/// When a process was started, in seconds since the machine was.
 fn started(stat: &[u8]) -> Option<i64> {
+    i64::try_from(stat_field(stat, 22)? / limits::clock_ticks()).ok()
+}
+
+/// A field of `proc_pid_stat(5)`, from the third on. The command in the second may hold anything.
+fn stat_field(stat: &[u8], field: usize) -> Option<u64> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let ticks: u64 = number(stat.get(end + 2..)?.split(|byte| *byte == b' ').nth(19)?)?;
-    i64::try_from(ticks / limits::clock_ticks()).ok()
+    number(stat.get(end + 2..)?.split(|byte| *byte == b' ').nth(field - 3)?)
 }
 
 /// What an ordinary user gets to know of the processes of others.
@@ -258,6 +282,7 @@ pub enum Others {
 
 impl Others {
     /// By the options of `/proc` among all mounts, and who asks.
+    #[must_use]
     pub fn of(mounts: &[Mount]) -> Self {
         let proc = mounts.iter().rfind(|mount| mount.point == b"/proc");
         let hides = |option: &[u8]| {

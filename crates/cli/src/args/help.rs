@@ -149,7 +149,8 @@ pub const DELETED: &str = "\
 A file without a name keeps its blocks until the last process lets it go: that is why df says more than du. Shown are \
 its size on the disk, who holds it and how (the number of the open file, mapped, the program itself, its working directory), \
 and since when it has no name, as far as the inode tells. Files in memory that never had a name are left out. An ordinary \
-user sees only his own processes.
+user can look only into his own processes, and so can root in most containers; how many others there are is said, and if \
+/proc hides them (hidepid).
 
 --truncate PID:FD makes such a file empty, and frees it without ending the process. It asks, if there is a terminal; \
 without one it needs --yes. The process is not told: that is harmless for logs, and ruins most other files. What has a \
@@ -360,8 +361,8 @@ lsattr has them), ACLs, SELinux label, extended attributes, filesystem and mount
 would be refused, what it would free, how many other names keep the inode, and which processes do. Nothing is changed, \
 and nothing is read but where holes are.
 
-An ordinary user does not see what other users' processes hold; how many those are is said. -v shows all processes, not \
-only ten. On filesystems that share blocks between files (XFS, btrfs) less than said may be freed.
+An ordinary user cannot look into other users' processes, nor can root in most containers; how many those are is said, \
+and if /proc hides them (hidepid). -v shows all processes, not only ten. On filesystems that share blocks between files (XFS, btrfs) less than said may be freed.
 
 The exit code is 1 if one of the paths is not there.
 

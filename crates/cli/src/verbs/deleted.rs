@@ -7,7 +7,7 @@ mod truncate;
 use std::collections::BTreeMap;
 
 use linksnap_inode::mounts::Mount;
-use linksnap_toolbox::deleted::{self as tool, Deleted, File, Gone, Hold, Holder, Others, Unit};
+use linksnap_toolbox::deleted::{self as tool, Deleted, File, Gone, Hold, Holder, Unit};
 
 use crate::args::DeletedArgs;
 use crate::exit::Exit;
@@ -16,7 +16,7 @@ use crate::json;
 use crate::output::Output;
 use crate::people::People;
 use crate::size::{bytes, counted};
-use crate::table;
+use crate::{table, unseen};
 
 /// Shows them, or truncates some.
 pub fn deleted(args: &DeletedArgs, output: &Output) -> Result<Exit, Failure> {
@@ -29,7 +29,7 @@ pub fn deleted(args: &DeletedArgs, output: &Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     print(&found, output);
-    unseen(&found, output);
+    left_out(&found, output);
     Ok(Exit::Done)
 }
 
@@ -144,16 +144,10 @@ fn sums(found: &Deleted) -> Vec<Sum<'_>> {
 }
 
 /// What is not shown.
-fn unseen(found: &Deleted, output: &Output) {
+fn left_out(found: &Deleted, output: &Output) {
     if found.memory_files > 0 {
         let files = counted(found.memory_files, "file", "files");
         output.remark(&format!("left out: {files} in memory that never had a name"));
     }
-    if found.others == Others::Hidden {
-        output.remark("not seen: processes of others, which /proc hides here (hidepid); root sees all");
-    }
-    if found.unseen > 0 {
-        let processes = counted(found.unseen, "process", "processes");
-        output.remark(&format!("not seen: {processes} of others; root sees all"));
-    }
+    unseen::words(found.unseen, found.others).iter().for_each(|words| output.remark(words));
 }

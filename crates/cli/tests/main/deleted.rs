@@ -112,28 +112,93 @@ fn what_has_a_name_is_refused_and_nothing_else_is_touched_then() {
     stage.call(["deleted", "--yes"]).exited(2);
 }
 
+/// The program where an ordinary user gets to.
+fn program_for_everybody() -> tempfile::TempDir {
+    let everybody: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let elsewhere = tempfile::Builder::new().permissions(everybody).tempdir().unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_linksnap"), elsewhere.path().join("linksnap")).unwrap();
+    elsewhere
+}
+
 #[test]
 fn an_ordinary_user_is_told_what_he_cannot_see() {
     skip_unless!(is_root(), "becoming another user needs root");
     let stage = Stage::new();
     let holder = holding(&stage);
     // The program may lie where only root gets to.
-    let elsewhere =
-        tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir();
-    let elsewhere = elsewhere.unwrap();
+    let elsewhere = program_for_everybody();
     let program = elsewhere.path().join("linksnap");
-    std::fs::copy(env!("CARGO_BIN_EXE_linksnap"), &program).unwrap();
     let run = |args: &[&str]| {
         let mut command = Command::new(&program);
         command.args(args).env_clear().current_dir("/").uid(65_534).gid(65_534);
         Called::of(command.output().unwrap())
     };
-    let called = run(&["deleted"]).succeeded().said(&["not seen: ", "of others; root sees all"]);
+    let called =
+        run(&["deleted"]).succeeded().said(&["of other users could not be looked into; run as root"]);
     assert!(!called.text().contains("big.log"), "{called:?}");
+    let json = run(&["deleted", "--json"]).succeeded().json();
+    assert!(json["unseen_processes"].as_u64().unwrap() >= 1 && json["processes_hidden"] == false, "{json}");
+    let program = program.to_str().unwrap();
+    let text = run(&["inode", program]).succeeded().text();
+    assert!(text.contains("of other users could not be looked into; run as root"), "{text}");
+    let json = run(&["inode", "--json", program]).succeeded().json();
+    assert!(json[0]["removal"]["unseen_processes"].as_u64().unwrap() >= 1, "{json}");
     run(&["deleted", "--truncate", &holder.target(5), "--yes"])
         .exited(1)
         .said(&["belongs to somebody else", "as root"]);
     assert_eq!(files(&stage, &holder)[0]["size"], 200_000);
+}
+
+#[test]
+fn processes_that_can_be_listed_and_not_looked_into_are_not_taken_for_seen() {
+    skip_unless!(is_root(), "giving up a capability needs root");
+    let stage = Stage::new();
+    let holder = holding(&stage);
+    // Root in a container: it may list what others have open, but not follow those links.
+    let run = |args: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--bounding-set=-sys_ptrace",
+            "--inh-caps=-sys_ptrace",
+            env!("CARGO_BIN_EXE_linksnap"),
+        ]);
+        Called::of(command.args(args).env_clear().env("PATH", "/usr/bin:/bin").output().unwrap())
+    };
+    assert!(std::fs::read_dir(format!("/proc/{}/fd", holder.0.id())).is_ok());
+    let called = run(&["deleted"]).succeeded().said(&["could not be looked into, not even by root here"]);
+    assert!(!called.text().contains("big.log"), "{called:?}");
+    let json = run(&["deleted", "--json"]).succeeded().json();
+    assert!(json["unseen_processes"].as_u64().unwrap() >= 1, "{json}");
+    let named = stage.path("named");
+    let text = run(&["inode", named.to_str().unwrap()]).succeeded().text();
+    assert!(text.contains("could not be looked into, not even by root here"), "{text}");
+    run(&["deleted", "--truncate", &holder.target(5), "--yes"]).exited(1);
+    assert_eq!(files(&stage, &holder)[0]["size"], 200_000);
+}
+
+#[test]
+fn processes_that_are_hidden_are_told_of() {
+    skip_unless!(is_root(), "mounting /proc needs root");
+    let elsewhere = program_for_everybody();
+    let program = elsewhere.path().join("linksnap").display().to_string();
+    let run = |args: &str| {
+        let mount = "mount -t proc -o hidepid=invisible proc /proc";
+        let become_user = "exec setpriv --reuid=65534 --regid=65534 --clear-groups";
+        let script = format!("{mount} && {become_user} {program} {args}");
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", &script])
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        Called::of(command.output().unwrap())
+    };
+    let hidden = "processes of other users are hidden in /proc here (hidepid); run as root";
+    run("deleted").succeeded().said(&[hidden]);
+    assert_eq!(run("deleted --json").succeeded().json()["processes_hidden"], true);
+    let text = run(&format!("inode {program}")).succeeded().text();
+    assert!(text.contains(hidden), "{text}");
+    let json = run(&format!("inode --json {program}")).succeeded().json();
+    assert_eq!(json[0]["removal"]["processes_hidden"], true);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `deleted --json`.
 
-use linksnap_toolbox::deleted::{Deleted, File, Gone, Hold, Holder};
+use linksnap_toolbox::deleted::{Deleted, File, Gone, Hold, Holder, Others};
 use serde::Serialize;
 
 use super::{sums, unit};
@@ -14,6 +14,8 @@ pub struct Document {
     memory_files: u64,
     seen_processes: u64,
     unseen_processes: u64,
+    /// Does `/proc` not even list the processes of others?
+    processes_hidden: bool,
 }
 
 #[derive(Serialize)]
@@ -69,6 +71,7 @@ impl Document {
             memory_files: found.memory_files,
             seen_processes: found.seen,
             unseen_processes: found.unseen,
+            processes_hidden: found.others == Others::Hidden,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use linksnap_inode::dir::path_bytes;
 use linksnap_inode::{Kind, Timestamp};
 use linksnap_toolbox::acl::Acl;
-use linksnap_toolbox::holders::{Held, Holder};
+use linksnap_toolbox::holders::{Held, Holder, Others};
 use linksnap_toolbox::inode::Report;
 use serde::Serialize;
 
@@ -148,6 +148,8 @@ struct RemovalElement {
     may_share: bool,
     holders: Vec<HolderElement>,
     unseen_processes: u64,
+    /// Does `/proc` not even list the processes of others?
+    processes_hidden: bool,
 }
 
 impl RemovalElement {
@@ -161,6 +163,7 @@ impl RemovalElement {
             may_share: report.removal.may_share,
             holders: holders.map(HolderElement::new).collect(),
             unseen_processes: held.unseen_processes,
+            processes_hidden: held.others == Others::Hidden,
         }
     }
 }

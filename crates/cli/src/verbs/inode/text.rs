@@ -10,7 +10,7 @@ use linksnap_toolbox::inode::{Obstacle, Report};
 
 use crate::output::{Output, Verbosity};
 use crate::owners::Owners;
-use crate::{kind, size, table};
+use crate::{kind, size, table, unseen};
 
 /// Of processes that hold it so many are shown.
 const MOST_PROCESSES: usize = 10;
@@ -195,10 +195,7 @@ fn removal(report: &Report, held: &Held, output: &Output) -> Vec<Vec<u8>> {
         let more = size::counted((processes.len() - shown) as u64, "process", "processes");
         lines.push(format!("and {more} more (-v shows all)").into_bytes());
     }
-    if held.unseen_processes > 0 {
-        let processes = size::counted(held.unseen_processes, "process", "processes");
-        lines.push(format!("what {processes} of other users hold cannot be seen: look as root").into_bytes());
-    }
+    lines.extend(unseen::words(held.unseen_processes, held.others).into_iter().map(String::into_bytes));
     lines
 }
 
