@@ -14,8 +14,10 @@ use crate::size::counted;
 
 /// The watcher of all tools that walk.
 pub struct Walking<'a> {
-    output: &'a Output,
-    display: Display,
+    /// Where it is shown.
+    pub output: &'a Output,
+    /// How.
+    pub display: Display,
     /// What is being done, in words.
     what: &'static str,
 }

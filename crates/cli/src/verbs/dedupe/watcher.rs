@@ -1,23 +1,21 @@
 //! Watches a search for equal files, and what is done about them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use linksnap_toolbox::Watch;
 use linksnap_toolbox::dedupe::{Observe, Progress};
 use serde::Serialize;
 
-use crate::display::{Display, Form};
-use crate::exit::Exit;
+use crate::display::Form;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::signals;
 use crate::size::{self, counted};
+use crate::walking::Walking;
 
 /// Shows how far it is, and passes on signals.
 pub struct Watcher<'a> {
-    output: &'a Output,
-    display: Display,
+    walking: Walking<'a>,
     /// The most that was told so far: of large files only bytes are told on the way.
     done: AtomicU64,
     of: AtomicU64,
@@ -29,15 +27,13 @@ impl<'a> Watcher<'a> {
     /// # Errors
     /// If signals cannot be listened to.
     pub fn start(output: &'a Output) -> Result<Self, Failure> {
-        signals::listen()?;
-        let display = Display::new(output, Instant::now(), Form::Lines);
-        display.say("looking for files");
-        Ok(Self { output, display, done: AtomicU64::new(0), of: AtomicU64::new(0) })
+        let walking = Walking::start(output, "looking for equal files", Form::Lines)?;
+        Ok(Self { walking, done: AtomicU64::new(0), of: AtomicU64::new(0) })
     }
 
     /// How long it has been watching.
     pub fn elapsed(&self) -> Duration {
-        self.display.elapsed()
+        self.walking.elapsed()
     }
 
     /// The search is over.
@@ -45,19 +41,12 @@ impl<'a> Watcher<'a> {
     /// # Errors
     /// If a signal has ended it: nothing is known then.
     pub fn end(&self) -> Result<(), Failure> {
-        self.display.end();
-        match signals::caught() {
-            None => Ok(()),
-            Some(signal) => {
-                let message = "interrupted while looking for equal files: nothing was changed";
-                Err(Failure::new(Exit::Interrupted(signal), message))
-            }
-        }
+        self.walking.end()
     }
 
     /// All is over: takes the progress line away.
     pub fn end_of_all(&self) {
-        self.display.end();
+        self.walking.display.end();
     }
 
     fn show(&self, phase: &'static str, Progress { done, of, bytes }: Progress) {
@@ -65,7 +54,7 @@ impl<'a> Watcher<'a> {
             self.done.store(done, Ordering::Relaxed);
             self.of.store(of, Ordering::Relaxed);
         }
-        if !self.display.is_due() {
+        if !self.walking.display.is_due() {
             return;
         }
         let (done, of) = (self.done.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed));
@@ -75,33 +64,17 @@ impl<'a> Watcher<'a> {
         };
         let elapsed_seconds = self.elapsed().as_secs_f64();
         let json = || ProgressLine { r#type: "progress", phase, done, of, bytes, elapsed_seconds };
-        self.display.show(self.output, "", line, json);
+        self.walking.display.show(self.walking.output, "", line, json);
     }
 }
 
 impl Watch for Watcher<'_> {
     fn seen(&self, directories: u64, names: u64) {
-        if !self.display.is_due() {
-            return;
-        }
-        let line = || {
-            let (names, directories) =
-                (counted(names, "name", "names"), counted(directories, "directory", "directories"));
-            format!("looking for files: {names} in {directories}")
-        };
-        let elapsed_seconds = self.elapsed().as_secs_f64();
-        let json = || WalkLine {
-            r#type: "progress",
-            phase: "looking for files",
-            directories,
-            names,
-            elapsed_seconds,
-        };
-        self.display.show(self.output, "", line, json);
+        self.walking.seen(directories, names);
     }
 
     fn is_stopped(&self) -> bool {
-        signals::caught().is_some()
+        self.walking.is_stopped()
     }
 }
 
@@ -113,15 +86,6 @@ impl Observe for Watcher<'_> {
     fn linked(&self, progress: Progress) {
         self.show("comparing and linking", progress);
     }
-}
-
-#[derive(Serialize)]
-struct WalkLine {
-    r#type: &'static str,
-    phase: &'static str,
-    directories: u64,
-    names: u64,
-    elapsed_seconds: f64,
 }
 
 #[derive(Serialize)]
