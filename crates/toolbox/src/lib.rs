@@ -5,7 +5,7 @@
 //! another, at once and only if it still is what it was), [`journal`] (what was changed, so that it can be undone),
 //! [`symlink`] and [`relative`] (symbolic links as a walk meets them, and what they could say instead),
 //! `process` (what `/proc` says of processes), [`holders`] (who holds an inode), [`writers`] (who has files open for
-//! writing), [`resolve`] (where a path leads).
+//! writing), [`resolve`] (where a path leads), `protected` (what the kernel refuses where everybody may write).
 //!
 //! **Invariant:** what changes a tree follows a plan that could be read before, refuses where the tree is no longer
 //! what the plan says, and leaves no moment in which a name that existed leads nowhere.
@@ -26,6 +26,7 @@ pub mod ln;
 pub mod names;
 pub mod place;
 mod process;
+mod protected;
 pub mod relative;
 pub mod relink;
 pub mod repair;

@@ -18,6 +18,7 @@ use linksnap_inode::{Detail, DirFd, Errno, Fault, Handle, Kind, Stat, limits, mo
 pub use crate::ln::deed::{Done, LnError, Seen, exchange, make};
 pub use crate::ln::refusal::Refusal;
 use crate::place::Place;
+use crate::protected;
 use crate::resolve::{Assumed, Demand, Stop, Why, resolve, resolve_from};
 use crate::swap::Expected;
 
@@ -199,7 +200,7 @@ fn refuse_slash(path: &Path) -> Refusal {
 /// Does the kernel refuse others than the owner a link (`protected_hardlinks`, `proc_sys_fs(5)`)? Root may, as a rule.
 fn is_protected(source: &Place, target: &Stat) -> bool {
     let user = limits::effective_user();
-    if user == 0 || user == target.uid || !are_hard_links_protected() {
+    if user == 0 || user == target.uid || !protected::hard_links() {
         return false;
     }
     let is_privileged = target.mode & 0o4000 != 0 || target.mode & 0o2010 == 0o2010;
@@ -293,17 +294,13 @@ impl Plan {
         };
         match fault.errno {
             Errno::MLINK => Refusal::TooManyLinks { path, links: target.links, filesystem: filesystem() },
-            Errno::PERM if target.uid != limits::effective_user() && are_hard_links_protected() => {
+            Errno::PERM if target.uid != limits::effective_user() && protected::hard_links() => {
                 Refusal::Protected(path)
             }
             Errno::PERM | Errno::NOTSUP => Refusal::NoHardLinks { path, filesystem: filesystem() },
             _ => fault.at(&self.wish.link).into(),
         }
     }
-}
-
-fn are_hard_links_protected() -> bool {
-    std::fs::read("/proc/sys/fs/protected_hardlinks").is_ok_and(|value| value.starts_with(b"1"))
 }
 
 /// The path of a directory without links, from `/`.

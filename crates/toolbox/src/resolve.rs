@@ -13,6 +13,7 @@ use linksnap_inode::detail::Detail;
 use linksnap_inode::path::{as_path, join, split};
 use linksnap_inode::{Errno, Fault, Handle, Kind};
 
+use crate::protected;
 pub use crate::resolve::outcome::{End, Hop, Link, Resolution, Stop, Why};
 use crate::resolve::rest::{Rest, Turn};
 
@@ -272,7 +273,7 @@ impl<'a> Walker<'a> {
         let dir = &self.detail.stat;
         let is_foreign =
             link.stat.uid != dir.uid && link.stat.uid != linksnap_inode::limits::effective_user();
-        if dir.mode & 0o1002 == 0o1002 && is_foreign && are_links_protected() {
+        if dir.mode & 0o1002 == 0o1002 && is_foreign && protected::symlinks() {
             return Err(Why::ForeignLink);
         }
         match handle.refuses_symlinks() {
@@ -341,8 +342,4 @@ fn why(fault: Fault) -> Why {
         Errno::ACCESS => Why::Denied,
         _ => Why::Fault(fault),
     }
-}
-
-fn are_links_protected() -> bool {
-    std::fs::read("/proc/sys/fs/protected_symlinks").is_ok_and(|value| value.starts_with(b"1"))
 }
