@@ -93,10 +93,10 @@ impl Converted {
 /// If the root directory of this process cannot be opened.
 pub fn plan(census: Census, conversion: Conversion) -> Result<Vec<Converted>, FsError> {
     let any = links::root_directory()?;
-    let Census { listed, real_roots, .. } = census;
+    let Census { listed, coverage, .. } = census;
     let concerned = listed.into_iter().filter(|one| one.kinds.meets(conversion.concerns()));
     let converted = concerned.filter_map(|counted| {
-        let dir = real_dir(real_roots[counted.link.root].as_deref()?, &counted.link.path);
+        let dir = real_dir(coverage.real_roots[counted.link.root].as_deref()?, &counted.link.path);
         let proposal = propose(&counted, &dir, conversion);
         let proposal = match (proposal, counted.leads_to) {
             // What is on the way may have changed since the census.

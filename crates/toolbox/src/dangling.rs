@@ -14,7 +14,7 @@ use linksnap_inode::path::{above, join, parts, split};
 use linksnap_inode::{DirFd, Errno, Fault, FsError, Kind};
 
 use crate::place::Place;
-use crate::symlink::{self, Seen, Symlink};
+use crate::symlink::{self, Coverage, Seen, Symlink};
 use crate::walk::{self, Mounts, Visit, Watch};
 
 /// Which links are found.
@@ -93,18 +93,10 @@ pub struct Finding {
 pub struct Dangling {
     /// By root, as they were given, and by the bytes of the path.
     pub findings: Vec<Finding>,
-    /// The real path of each root; `None` where it is no directory.
-    pub real_roots: Vec<Option<Vec<u8>>>,
     /// Symbolic links that were looked at.
     pub links: u64,
-    /// Directories that were looked through.
-    pub directories: u64,
-    /// Names in them.
-    pub names: u64,
-    /// What could not be read.
-    pub problems: Vec<FsError>,
-    /// Directories not entered because something is mounted there.
-    pub mounts_left_out: u64,
+    /// Where was looked.
+    pub coverage: Coverage,
 }
 
 #[derive(Default)]
@@ -141,20 +133,13 @@ pub fn find(roots: &[PathBuf], scope: Scope, mounts: Mounts, watch: &dyn Watch) 
         Ok(())
     };
     let Ok(walked) = walk::walk(&trees, mounts, watch, Found::default, visit);
-    problems.extend(walked.problems);
-    for one in walked.visitors {
+    let (mut coverage, visitors) = Coverage::of(walked, real_roots);
+    coverage.problems.splice(0..0, problems);
+    for one in visitors {
         found.links += one.links;
         found.findings.extend(one.findings);
     }
-    Dangling {
-        findings: in_order(found.findings, roots),
-        real_roots,
-        links: found.links,
-        directories: walked.directories,
-        names: walked.names,
-        problems,
-        mounts_left_out: walked.mounts_left_out,
-    }
+    Dangling { findings: in_order(found.findings, roots), links: found.links, coverage }
 }
 
 /// Sorted, and none twice where one root is below another.

@@ -6,7 +6,7 @@ use linksnap_inode::path::join;
 use linksnap_inode::{DirFd, Fault, FsError};
 
 use crate::relative::relative;
-use crate::symlink::{self, Seen, Symlink, by_the_letter, is_below, real_below};
+use crate::symlink::{self, Coverage, Seen, Symlink, by_the_letter, is_below, real_below};
 use crate::walk::{self, Mounts, Visit, Watch};
 
 /// What a symbolic link can be. Each is absolute or relative; the others go with either.
@@ -109,16 +109,8 @@ pub struct Census {
     pub counts: Counts,
     /// The links of the kinds that were asked for, by root, and by the bytes of the path.
     pub listed: Vec<Counted>,
-    /// The real path of each root; `None` where it is no directory.
-    pub real_roots: Vec<Option<Vec<u8>>>,
-    /// Directories that were looked through.
-    pub directories: u64,
-    /// Names in them.
-    pub names: u64,
-    /// What could not be read.
-    pub problems: Vec<FsError>,
-    /// Directories not entered because something is mounted there.
-    pub mounts_left_out: u64,
+    /// Where was looked.
+    pub coverage: Coverage,
 }
 
 /// Counts the symbolic links below `roots`, each once where one root is below another, and lists those that are of one of the kinds `listed`.
@@ -135,20 +127,13 @@ pub fn census(roots: &[PathBuf], listed: Kinds, mounts: Mounts, watch: &dyn Watc
     };
     let Ok(walked) = walk::walk(roots, mounts, watch, Tally::default, visit);
     let mut all = Tally::default();
-    for tally in walked.visitors {
+    let (coverage, visitors) = Coverage::of(walked, real_roots);
+    for tally in visitors {
         all.counts.add_all(&tally.counts);
         all.listed.extend(tally.listed);
     }
     all.listed.sort_unstable_by(|a, b| (a.link.root, &a.link.path).cmp(&(b.link.root, &b.link.path)));
-    Census {
-        counts: all.counts,
-        listed: all.listed,
-        real_roots,
-        directories: walked.directories,
-        names: walked.names,
-        problems: walked.problems,
-        mounts_left_out: walked.mounts_left_out,
-    }
+    Census { counts: all.counts, listed: all.listed, coverage }
 }
 
 #[derive(Default)]

@@ -151,9 +151,9 @@ impl Thing {
 /// If the root directory of this process cannot be opened.
 pub fn plan(dangling: Dangling, remedies: &[Remedy], index: &Index) -> Result<Vec<Repair>, FsError> {
     let any = links::root_directory()?;
-    let Dangling { findings, real_roots, .. } = dangling;
+    let Dangling { findings, coverage, .. } = dangling;
     let repairs = findings.into_iter().map(|finding| {
-        let proposal = match real_roots[finding.link.root].as_deref() {
+        let proposal = match coverage.real_roots[finding.link.root].as_deref() {
             Some(root) => Planner { any: &any, root, index }.propose(&finding, remedies),
             None => Proposal::Nothing,
         };

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use linksnap_inode::path::{join, parts, split, under};
-use linksnap_inode::{DirFd, Kind};
+use linksnap_inode::{DirFd, FsError, Kind};
 
-use crate::walk::Visit;
+use crate::walk::{Visit, Walked};
 
 /// A symbolic link below one of the roots of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,29 @@ impl Symlink {
     #[must_use]
     pub fn is_absolute(&self) -> bool {
         self.text.starts_with(b"/")
+    }
+}
+
+/// What a search for symbolic links has covered.
+#[derive(Debug)]
+pub struct Coverage {
+    /// The real path of each root; `None` where it is no directory.
+    pub real_roots: Vec<Option<Vec<u8>>>,
+    /// Directories that were looked through.
+    pub directories: u64,
+    /// Names in them.
+    pub names: u64,
+    /// What could not be read.
+    pub problems: Vec<FsError>,
+    /// Directories not entered because something is mounted there.
+    pub mounts_left_out: u64,
+}
+
+impl Coverage {
+    /// Of a walk from roots with these real paths; beside it the visitors, one a thread.
+    pub(crate) fn of<V>(walked: Walked<V>, real_roots: Vec<Option<Vec<u8>>>) -> (Self, Vec<V>) {
+        let Walked { visitors, problems, directories, names, mounts_left_out } = walked;
+        (Self { real_roots, directories, names, problems, mounts_left_out }, visitors)
     }
 }
 

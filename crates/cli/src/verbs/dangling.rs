@@ -38,7 +38,7 @@ pub fn dangling(args: &DanglingArgs, output: &Output) -> Result<Exit, Failure> {
 fn list(args: &DanglingArgs, output: &Output) -> Result<Exit, Failure> {
     let walking = Walking::start(output, "looking for links that lead nowhere", Form::Lines)?;
     let found = find(args, &walking)?;
-    found.problems.iter().for_each(|problem| output.fault(problem));
+    found.coverage.problems.iter().for_each(|problem| output.fault(problem));
     for finding in &found.findings {
         print(finding, args, output);
     }
@@ -49,7 +49,7 @@ fn list(args: &DanglingArgs, output: &Output) -> Result<Exit, Failure> {
     }
     Ok(match () {
         () if !found.findings.is_empty() => Exit::Failed,
-        () if !found.problems.is_empty() => Exit::Problems,
+        () if !found.coverage.problems.is_empty() => Exit::Problems,
         () => Exit::Done,
     })
 }
@@ -114,7 +114,7 @@ fn unreachable(errno: Errno) -> String {
 }
 
 fn words(found: &Dangling) -> String {
-    let places = counted(found.directories, "directory", "directories");
+    let places = counted(found.coverage.directories, "directory", "directories");
     let links = counted(found.links, "symbolic link", "symbolic links");
     let leaving = found.findings.iter().filter(|one| one.reason == Reason::LeavesRoot).count() as u64;
     let nowhere = found.findings.len() as u64 - leaving;
@@ -128,7 +128,7 @@ fn words(found: &Dangling) -> String {
     if leaving > 0 {
         words.push_str(&format!(", {leaving} through an absolute path out of the root"));
     }
-    match found.mounts_left_out {
+    match found.coverage.mounts_left_out {
         0 => {}
         1 => words.push_str("; 1 mount was left out (--cross-mounts enters it)"),
         some => words.push_str(&format!("; {some} mounts were left out (--cross-mounts enters them)")),
@@ -202,10 +202,10 @@ impl Summary {
             links: found.links,
             dangling: found.findings.len() as u64 - leaving,
             leaving,
-            directories: found.directories,
-            names: found.names,
-            mounts_left_out: found.mounts_left_out,
-            problems: found.problems.len() as u64,
+            directories: found.coverage.directories,
+            names: found.coverage.names,
+            mounts_left_out: found.coverage.mounts_left_out,
+            problems: found.coverage.problems.len() as u64,
             elapsed_seconds,
         }
     }

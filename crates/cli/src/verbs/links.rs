@@ -34,7 +34,7 @@ pub fn links(args: &LinksArgs, output: &Output) -> Result<Exit, Failure> {
 fn census(args: &LinksArgs, output: &Output) -> Result<Exit, Failure> {
     let walking = Walking::start(output, "looking at symbolic links", Form::Lines)?;
     let census = take(args, listed(&args.list), &walking)?;
-    census.problems.iter().for_each(|problem| output.fault(problem));
+    census.coverage.problems.iter().for_each(|problem| output.fault(problem));
     for one in &census.listed {
         print(one, args, output);
     }
@@ -45,11 +45,11 @@ fn census(args: &LinksArgs, output: &Output) -> Result<Exit, Failure> {
     } else {
         output.remark(&found_in_words(&census));
     }
-    if census.mounts_left_out > 0 {
-        let mounts = counted(census.mounts_left_out, "mount was", "mounts were");
+    if census.coverage.mounts_left_out > 0 {
+        let mounts = counted(census.coverage.mounts_left_out, "mount was", "mounts were");
         output.remark(&format!("{mounts} left out; --cross-mounts goes there"));
     }
-    Ok(if census.problems.is_empty() { Exit::Done } else { Exit::Problems })
+    Ok(if census.coverage.problems.is_empty() { Exit::Done } else { Exit::Problems })
 }
 
 fn take(args: &LinksArgs, listed: Kinds, walking: &Walking<'_>) -> Result<Census, Failure> {
@@ -116,7 +116,7 @@ fn meaning(kind: LinkKind) -> &'static str {
 
 fn found_in_words(census: &Census) -> String {
     let (found, all) = (census.listed.len() as u64, census.counts.links);
-    let places = counted(census.directories, "directory", "directories");
+    let places = counted(census.coverage.directories, "directory", "directories");
     format!("{} of {} in {places}", count(found), counted(all, "symbolic link", "symbolic links"))
 }
 
@@ -190,10 +190,10 @@ impl Summary {
             leaving: counts.of(LinkKind::Leaving),
             crossing: counts.of(LinkKind::Crossing),
             longer: counts.of(LinkKind::Longer),
-            directories: census.directories,
-            names: census.names,
-            mounts_left_out: census.mounts_left_out,
-            problems: census.problems.len() as u64,
+            directories: census.coverage.directories,
+            names: census.coverage.names,
+            mounts_left_out: census.coverage.mounts_left_out,
+            problems: census.coverage.problems.len() as u64,
             elapsed_seconds,
         }
     }

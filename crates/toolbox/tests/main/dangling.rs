@@ -56,8 +56,8 @@ fn every_link_that_leads_nowhere_is_found_with_its_reason() {
         .symlink("dir/sub/j", "../../gone/")
         .symlink("dir/sub/k", ".");
     let found = find(tree.root(), Scope::Broken);
-    assert!(found.problems.is_empty());
-    assert_eq!((found.links, found.directories, found.names), (13, 3, 16));
+    assert!(found.coverage.problems.is_empty());
+    assert_eq!((found.links, found.coverage.directories, found.coverage.names), (13, 3, 16));
     let found: Vec<_> = found
         .findings
         .iter()
@@ -110,8 +110,8 @@ fn a_root_can_be_a_link_or_below_another_root() {
     let found = dangling::find(&roots, Scope::Broken, Mounts::Stay, &Unwatched);
     let shown: Vec<PathBuf> = found.findings.iter().map(|one| one.link.shown(&roots)).collect();
     assert_eq!(shown, [top.path().join("sub/gone")]);
-    assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
-    assert!(found.problems[0].path.ends_with("missing"));
+    assert_eq!(found.coverage.problems.len(), 1, "{:?}", found.coverage.problems);
+    assert!(found.coverage.problems[0].path.ends_with("missing"));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn mounts_are_entered_only_if_asked_for_and_the_kernels_own_never() {
     let look = |mounts| {
         let found = dangling::find(std::slice::from_ref(&root), Scope::Broken, mounts, &Unwatched);
         let paths: Vec<Vec<u8>> = found.findings.into_iter().map(|one| one.link.path).collect();
-        (paths, found.mounts_left_out, found.problems.len())
+        (paths, found.coverage.mounts_left_out, found.coverage.problems.len())
     };
     assert_eq!(look(Mounts::Stay), (vec![b"a".to_vec()], 2, 0));
     assert_eq!(look(Mounts::Cross), (vec![b"a".to_vec(), b"disk/b".to_vec()], 1, 0));

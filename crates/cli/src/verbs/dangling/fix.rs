@@ -72,8 +72,8 @@ fn plan(args: &DanglingArgs, output: &Output) -> Result<(Vec<Repair>, u64), Fail
     let remedies: Vec<Remedy> = args.fix.iter().map(|how| (*how).into()).collect();
     let walking = Walking::start(output, "looking for links that lead nowhere", Form::Lines)?;
     let found = super::find(args, &walking)?;
-    found.problems.iter().for_each(|problem| output.fault(problem));
-    let mut problems = found.problems.len() as u64;
+    found.coverage.problems.iter().for_each(|problem| output.fault(problem));
+    let mut problems = found.coverage.problems.len() as u64;
     let index = if remedies.contains(&Remedy::Search) && !found.findings.is_empty() {
         let walking = Walking::start(output, "looking for what they could lead to", Form::Lines)?;
         let places = if args.search.is_empty() { &args.roots } else { &args.search };

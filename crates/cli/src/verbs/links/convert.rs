@@ -47,8 +47,8 @@ fn plan_and_do(
 ) -> Result<Exit, Failure> {
     let walking = Walking::start(output, "looking at symbolic links", Form::Lines)?;
     let census = super::take(args, conversion.concerns(), &walking)?;
-    census.problems.iter().for_each(|problem| output.fault(problem));
-    let problems = census.problems.len() as u64;
+    census.coverage.problems.iter().for_each(|problem| output.fault(problem));
+    let problems = census.coverage.problems.len() as u64;
     let plan = tool::plan(census, conversion)
         .map_err(|error| Failure::new(Exit::Failed, "cannot plan").because(&error))?;
     plan.iter().for_each(|one| show(one, &args.roots, output));
