@@ -32,6 +32,7 @@ mod signals;
 mod size;
 mod stop;
 mod summary;
+mod symlinks;
 mod table;
 mod tag;
 mod target;

@@ -15,10 +15,11 @@ use crate::args::DanglingArgs;
 use crate::display::Form;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{self, JsonPath};
+use crate::json;
 use crate::output::Output;
 use crate::sandbox;
 use crate::size::counted;
+use crate::symlinks::{JsonCoverage, JsonLink};
 use crate::walking::Walking;
 
 /// Lists them, or repairs them.
@@ -151,12 +152,8 @@ fn reason_word(reason: Reason) -> &'static str {
 
 #[derive(Serialize)]
 struct FindingLine {
-    r#type: &'static str,
     #[serde(flatten)]
-    path: JsonPath,
-    target: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target_b64: Option<String>,
+    link: JsonLink,
     reason: &'static str,
     /// The part of the target at which the way ends; `null` where there is no such place.
     stops_at: Option<String>,
@@ -167,12 +164,8 @@ struct FindingLine {
 
 impl FindingLine {
     fn new(finding: &Finding, roots: &[PathBuf]) -> Self {
-        let link = &finding.link;
         Self {
-            r#type: "dangling",
-            path: JsonPath::new(link.shown(roots).as_os_str().as_bytes()),
-            target: json::text(&link.text),
-            target_b64: json::exact(&link.text),
+            link: JsonLink::new("dangling", &finding.link, roots),
             reason: reason_word(finding.reason),
             stops_at: finding.stop.as_ref().map(|stop| json::text(&stop.at)),
             stops_at_link: finding.stop.as_ref().is_some_and(|stop| stop.is_link),
@@ -187,11 +180,8 @@ struct Summary {
     links: u64,
     dangling: u64,
     leaving: u64,
-    directories: u64,
-    names: u64,
-    mounts_left_out: u64,
-    problems: u64,
-    elapsed_seconds: f64,
+    #[serde(flatten)]
+    coverage: JsonCoverage,
 }
 
 impl Summary {
@@ -202,11 +192,7 @@ impl Summary {
             links: found.links,
             dangling: found.findings.len() as u64 - leaving,
             leaving,
-            directories: found.coverage.directories,
-            names: found.coverage.names,
-            mounts_left_out: found.coverage.mounts_left_out,
-            problems: found.coverage.problems.len() as u64,
-            elapsed_seconds,
+            coverage: JsonCoverage::new(&found.coverage, elapsed_seconds),
         }
     }
 }

@@ -13,10 +13,11 @@ use crate::args::{KindArg, LinksArgs};
 use crate::display::Form;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{self, JsonPath};
+use crate::json;
 use crate::output::Output;
 use crate::sandbox;
 use crate::size::{count, counted};
+use crate::symlinks::{JsonCoverage, JsonLink};
 use crate::walking::Walking;
 
 /// Counts and lists them, or changes their texts.
@@ -133,12 +134,8 @@ fn word(kind: LinkKind) -> &'static str {
 
 #[derive(Serialize)]
 struct LinkLine {
-    r#type: &'static str,
     #[serde(flatten)]
-    path: JsonPath,
-    target: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target_b64: Option<String>,
+    link: JsonLink,
     kinds: Vec<&'static str>,
     /// If there is a shorter text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,10 +147,7 @@ struct LinkLine {
 impl LinkLine {
     fn new(one: &Counted, roots: &[PathBuf]) -> Self {
         Self {
-            r#type: "link",
-            path: JsonPath::new(one.link.shown(roots).as_os_str().as_bytes()),
-            target: json::text(&one.link.text),
-            target_b64: json::exact(&one.link.text),
+            link: JsonLink::new("link", &one.link, roots),
             kinds: one.kinds.iter().map(word).collect(),
             shortest: one.shortest.as_deref().map(json::text),
             shortest_b64: one.shortest.as_deref().and_then(json::exact),
@@ -171,11 +165,8 @@ struct Summary {
     leaving: u64,
     crossing: u64,
     longer: u64,
-    directories: u64,
-    names: u64,
-    mounts_left_out: u64,
-    problems: u64,
-    elapsed_seconds: f64,
+    #[serde(flatten)]
+    coverage: JsonCoverage,
 }
 
 impl Summary {
@@ -190,11 +181,7 @@ impl Summary {
             leaving: counts.of(LinkKind::Leaving),
             crossing: counts.of(LinkKind::Crossing),
             longer: counts.of(LinkKind::Longer),
-            directories: census.coverage.directories,
-            names: census.coverage.names,
-            mounts_left_out: census.coverage.mounts_left_out,
-            problems: census.coverage.problems.len() as u64,
-            elapsed_seconds,
+            coverage: JsonCoverage::new(&census.coverage, elapsed_seconds),
         }
     }
 }

@@ -11,10 +11,11 @@ use crate::args::{DanglingArgs, RemedyArg};
 use crate::display::Form;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{self, JsonPath};
+use crate::json::JsonPath;
 use crate::output::Output;
 use crate::relinking::{self, Done, Work};
 use crate::size::counted;
+use crate::symlinks::{JsonLink, JsonPlan, Planned};
 use crate::walking::Walking;
 use crate::{sandbox, signals};
 
@@ -109,12 +110,11 @@ fn in_words(found: u64, planned: u64) -> String {
 }
 
 fn show(repair: &Repair, roots: &[PathBuf], output: &Output) {
-    let path = repair.finding.link.shown(roots);
-    let path = path.as_os_str().as_bytes();
     if output.is_json() {
-        return output.json(&RepairLine::new(path, repair));
+        return output.json(&RepairLine::new(repair, roots));
     }
-    let (path, old) = (output.name(path), output.name(&repair.finding.link.text));
+    let path = repair.finding.link.shown(roots);
+    let (path, old) = (output.name(path.as_os_str().as_bytes()), output.name(&repair.finding.link.text));
     let line = |parts: &[&[u8]]| output.line(parts.concat());
     match &repair.proposal {
         Proposal::Do(Deed::Retarget { text, .. }) => {
@@ -164,22 +164,9 @@ fn reason(proposal: &Proposal, repair: &Repair, output: &Output) -> Vec<u8> {
 
 #[derive(Serialize)]
 struct RepairLine {
-    r#type: &'static str,
     #[serde(flatten)]
-    path: JsonPath,
-    target: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target_b64: Option<String>,
+    plan: JsonPlan,
     reason: &'static str,
-    /// `retarget`, `remove` or `leave`.
-    plan: &'static str,
-    /// Why it is left: `ambiguous`, `strangers`, `nothing-found`, `uncertain` or `alternative`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    new_target: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    new_target_b64: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     candidates: Vec<CandidateElement>,
 }
@@ -192,19 +179,15 @@ struct CandidateElement {
 }
 
 impl RepairLine {
-    fn new(path: &[u8], repair: &Repair) -> Self {
-        let (plan, why) = match &repair.proposal {
-            Proposal::Do(Deed::Retarget { .. }) => ("retarget", None),
-            Proposal::Do(Deed::Remove) => ("remove", None),
-            Proposal::Ambiguous { .. } => ("leave", Some("ambiguous")),
-            Proposal::Strangers(_) => ("leave", Some("strangers")),
-            Proposal::Nothing => ("leave", Some("nothing-found")),
-            Proposal::Uncertain => ("leave", Some("uncertain")),
-            Proposal::Alternative => ("leave", Some("alternative")),
-        };
-        let new = match &repair.proposal {
-            Proposal::Do(Deed::Retarget { text, .. }) => Some(text),
-            _ => None,
+    fn new(repair: &Repair, roots: &[PathBuf]) -> Self {
+        let planned = match &repair.proposal {
+            Proposal::Do(Deed::Retarget { text, .. }) => Planned::Retarget(text),
+            Proposal::Do(Deed::Remove) => Planned::Remove,
+            Proposal::Ambiguous { .. } => Planned::Leave("ambiguous"),
+            Proposal::Strangers(_) => Planned::Leave("strangers"),
+            Proposal::Nothing => Planned::Leave("nothing-found"),
+            Proposal::Uncertain => Planned::Leave("uncertain"),
+            Proposal::Alternative => Planned::Leave("alternative"),
         };
         let candidates = match &repair.proposal {
             Proposal::Ambiguous { candidates, .. } => candidates.as_slice(),
@@ -214,17 +197,9 @@ impl RepairLine {
             path: JsonPath::new(&one.path),
             agreeing_parts: one.agreeing_parts,
         };
-        let text = &repair.finding.link.text;
         Self {
-            r#type: "repair",
-            path: JsonPath::new(path),
-            target: json::text(text),
-            target_b64: json::exact(text),
+            plan: JsonPlan::new(JsonLink::new("repair", &repair.finding.link, roots), &planned),
             reason: super::reason_word(repair.finding.reason),
-            plan,
-            why,
-            new_target: new.map(|text| json::text(text)),
-            new_target_b64: new.and_then(|text| json::exact(text)),
             candidates: candidates.iter().map(element).collect(),
         }
     }

@@ -10,10 +10,10 @@ use crate::args::LinksArgs;
 use crate::display::Form;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{self, JsonPath};
 use crate::output::{Output, Verbosity};
 use crate::relinking::{self, Done, Work};
 use crate::size::counted;
+use crate::symlinks::{JsonLink, JsonPlan, Planned};
 use crate::walking::Walking;
 use crate::{sandbox, signals};
 
@@ -97,12 +97,11 @@ fn in_words(plan: &[Converted], planned: u64) -> String {
 }
 
 fn show(one: &Converted, roots: &[PathBuf], output: &Output) {
-    let path = one.counted.link.shown(roots);
-    let path = path.as_os_str().as_bytes();
     if output.is_json() {
-        return output.json(&ConversionLine::new(path, one));
+        return output.json(&line(one, roots));
     }
-    let (path, old) = (output.name(path), output.name(&one.counted.link.text));
+    let path = one.counted.link.shown(roots);
+    let (path, old) = (output.name(path.as_os_str().as_bytes()), output.name(&one.counted.link.text));
     let line = |parts: &[&[u8]]| output.line(parts.concat());
     match &one.proposal {
         Proposal::Text(text) => relinking::show_retarget(&path, &old, &output.name(text), output),
@@ -123,47 +122,17 @@ fn reason(proposal: &Proposal) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
-struct ConversionLine {
-    r#type: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    target: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target_b64: Option<String>,
-    /// `retarget` or `leave`.
-    plan: &'static str,
-    /// Why it is left: `dangling`, `leaving`, `alternative`, `systemd` or `unclear`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    new_target: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    new_target_b64: Option<String>,
-}
-
-impl ConversionLine {
-    fn new(path: &[u8], one: &Converted) -> Self {
-        let (new, why) = match &one.proposal {
-            Proposal::Text(text) => (Some(text), None),
-            Proposal::Dangling => (None, Some("dangling")),
-            Proposal::Leaving => (None, Some("leaving")),
-            Proposal::Kept(Keeper::Alternatives) => (None, Some("alternative")),
-            Proposal::Kept(Keeper::Systemd) => (None, Some("systemd")),
-            Proposal::Unclear => (None, Some("unclear")),
-        };
-        let text = &one.counted.link.text;
-        Self {
-            r#type: "conversion",
-            path: JsonPath::new(path),
-            target: json::text(text),
-            target_b64: json::exact(text),
-            plan: if new.is_some() { "retarget" } else { "leave" },
-            why,
-            new_target: new.map(|text| json::text(text)),
-            new_target_b64: new.and_then(|text| json::exact(text)),
-        }
-    }
+/// The line of a link, as [`Planned`] has it.
+fn line(one: &Converted, roots: &[PathBuf]) -> JsonPlan {
+    let planned = match &one.proposal {
+        Proposal::Text(text) => Planned::Retarget(text),
+        Proposal::Dangling => Planned::Leave("dangling"),
+        Proposal::Leaving => Planned::Leave("leaving"),
+        Proposal::Kept(Keeper::Alternatives) => Planned::Leave("alternative"),
+        Proposal::Kept(Keeper::Systemd) => Planned::Leave("systemd"),
+        Proposal::Unclear => Planned::Leave("unclear"),
+    };
+    JsonPlan::new(JsonLink::new("conversion", &one.counted.link, roots), &planned)
 }
 
 #[derive(Serialize)]
