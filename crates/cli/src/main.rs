@@ -26,6 +26,7 @@ mod people;
 mod progress;
 mod relinking;
 mod retention;
+mod roots;
 mod sandbox;
 mod several;
 mod signals;

@@ -118,7 +118,8 @@ were found, and where others may be, is said on standard error.
 For a file in a snapshot of a repository, and for a number with --repo, the catalog is asked instead, which knows the names \
 in all snapshots; with ROOT the disk is looked at there, too.
 
-The exit code is 3 if names are missing and directories could not be read.
+The exit code is 1 if there is no such inode, or if a ROOT is not there, and then nothing is looked at; it is 3 if names are \
+missing and directories could not be read.
 
 Examples:
   linksnap names /srv/www/logo.png
@@ -133,7 +134,8 @@ a filesystem that makes them as needed: so many would fit into the free space. -
 
 --warn and --crit are percentages of bytes or inodes, whatever is fuller. If a filesystem reaches them, the exit code is \
 1 (warning) or 2 (critical). --monitor prints what monitoring systems expect of a plugin: one line with performance data, \
-by default with 80 and 95, and exit code 3 if something cannot be found out.
+by default with 80 and 95, and exit code 3 if something cannot be found out. Else, if a PATH is not there, nothing is looked \
+at, and the exit code is 1.
 
 --where counts the inodes and bytes below directories (by default the current one), each inode once: one with several \
 names in the directory whose path comes first. What is mounted below is left out. Bytes are those on the disk, as du counts \
@@ -254,8 +256,8 @@ whether there is something, are left alone.
 --alternatives reads what update-alternatives (on Fedora: alternatives) keeps of its groups, and compares it with the links: \
 those that are missing, lead nowhere or elsewhere, and choices that are gone; with the command that mends each.
 
-Exit code 1: there are such links (with --fix: some are left). 0: there are none. 3: there are none, but parts could not \
-be read (with --fix: something was refused).
+Exit code 1: there are such links (with --fix: some are left), or a ROOT is not there, and then nothing was looked at. 0: \
+there are none. 3: there are none, but parts could not be read (with --fix: something was refused).
 
 Examples:
   linksnap dangling /srv/www
@@ -273,7 +275,7 @@ then those of the file that stays hold for all. From then on, whoever writes to 
 edited in place. With -o or -c the owner of the file that stays can write to all of them: not for trees of users who do \
 not trust each other. Empty files are left alone, and with --reflink those smaller than a block of 4 KiB: they would free \
 nothing. So is what is mounted below a ROOT; no link leads across filesystems, and none beyond the most names that the \
-filesystem allows. A ROOT with a repository in it is refused (12).
+filesystem allows. A ROOT with a repository in it is refused (12); if one is not there, nothing is looked at (1).
 
 What is to be done is shown; then it is asked for, or needs --yes. Before a name is replaced, both files are compared \
 byte by byte; it is replaced at once, so that it is never missing, and the old file is removed only if no process has it \
@@ -294,7 +296,7 @@ pub const UNDO: &str = "\
 FILE was written by a command that changed links or linked files. Its changes are taken back, the last one first, each only if what it \
 left is still there; otherwise it is left alone and the exit code is 3. What was taken back already, or was never done \
 because the command was interrupted, is counted and no problem. A file that others than you and root could have written \
-is refused. The file stays.
+is refused; if one is not there, nothing is taken back (1). The file stays.
 
 Examples:
   linksnap undo linksnap-dangling-2026-04-08T020000Z.undo -n
@@ -347,7 +349,7 @@ is done is written to an undo file first. Links that lead nowhere stay, and so d
 systemd compare by their text; -v lists them. --to-relative changes only what stays below the ROOT, so that it can be \
 moved, unless --leaving is given.
 
-Exit code 1: the plan was not carried out. 3: something could not be read, or was refused.
+Exit code 1: the plan was not carried out, or a ROOT is not there, and then nothing was looked at. 3: something could not be read, or was refused.
 
 Examples:
   linksnap links /srv/www

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use linksnap_inode::Errno;
+use linksnap_toolbox::Place;
 use linksnap_toolbox::dangling::{self as tool, Dangling, Finding, Reason, Scope, Stop};
 use linksnap_toolbox::walk::Mounts;
 use serde::Serialize;
@@ -17,16 +18,19 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json;
 use crate::output::Output;
-use crate::sandbox;
 use crate::size::counted;
 use crate::symlinks::{JsonCoverage, JsonLink};
 use crate::walking::Walking;
+use crate::{roots, sandbox};
 
 /// Lists them, or repairs them.
 pub fn dangling(args: &DanglingArgs, output: &Output) -> Result<Exit, Failure> {
     if args.alternatives.alternatives {
         return sandbox::looking(output, || alternatives::check(&args.alternatives, output));
     }
+    // A link may be named itself, or anything else.
+    args.roots.iter().try_for_each(|root| Place::find(root)?.stat().map(drop))?;
+    roots::require(&args.search)?;
     if !args.fix.is_empty() {
         return fix::fix(args, output);
     }

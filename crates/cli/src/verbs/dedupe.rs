@@ -6,7 +6,6 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
-use linksnap_inode::Errno;
 use linksnap_inode::dir::path_bytes;
 use linksnap_toolbox::dedupe::{
     self as tool, DeedError, Ignore, Left, Options, Plan, PlanError, Report, Share,
@@ -76,8 +75,7 @@ fn refused(error: PlanError) -> Failure {
     let message = error.to_string();
     match error {
         PlanError::Fs(error) => {
-            let is_wrong = [Errno::NOENT, Errno::NOTDIR].into_iter().any(|errno| error.is(errno));
-            let failure = Failure::new(if is_wrong { Exit::Usage } else { Exit::Failed }, message);
+            let failure = Failure::new(Exit::Failed, message);
             failure.because(&error.source).hint("name directories: what is below them is looked through")
         }
         PlanError::Repository { .. } => Failure::new(Exit::Guard, message).hint(

@@ -15,13 +15,14 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json;
 use crate::output::Output;
-use crate::sandbox;
 use crate::size::{count, counted};
 use crate::symlinks::{JsonCoverage, JsonLink};
 use crate::walking::Walking;
+use crate::{roots, sandbox};
 
 /// Counts and lists them, or changes their texts.
 pub fn links(args: &LinksArgs, output: &Output) -> Result<Exit, Failure> {
+    roots::require(&args.roots)?;
     if let Some(conversion) = convert::asked(args) {
         return convert::convert(args, conversion, output);
     }

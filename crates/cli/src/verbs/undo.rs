@@ -32,7 +32,11 @@ fn read(file: &Path) -> Result<Vec<Change>, Failure> {
             }
             _ => "name a file that `linksnap dangling --fix` or the like has written",
         };
-        Failure::usage(format!("{} cannot be undone", file.display())).because(&error).hint(hint)
+        let exit = match &error {
+            journal::ReadError::Fs(_) => Exit::Failed,
+            journal::ReadError::Untrusted | journal::ReadError::Nonsense(_) => Exit::Usage,
+        };
+        Failure::new(exit, format!("{} cannot be undone", file.display())).because(&error).hint(hint)
     })
 }
 

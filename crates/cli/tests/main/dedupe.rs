@@ -169,8 +169,8 @@ fn repositories_are_refused() {
 fn what_is_wrong_is_told_with_its_cause() {
     let stage = stage();
     stage.call(["dedupe"]).exited(2);
-    stage.call(["dedupe", "nowhere"]).exited(2).said(&["nowhere", "No such file", "hint: name directories"]);
-    stage.call(["dedupe", "source/a"]).exited(2).said(&["Not a directory"]);
+    stage.call(["dedupe", "nowhere"]).exited(1).said(&["nowhere", "No such file", "hint: name directories"]);
+    stage.call(["dedupe", "source/a"]).exited(1).said(&["Not a directory"]);
     stage.call(["dedupe", "source", "--reflink", "--undo", "file"]).exited(2).said(&["nothing to take back"]);
     stage.write("there", "");
     stage.call(["dedupe", "source", "--yes", "--undo", "there"]).exited(1).said(&[

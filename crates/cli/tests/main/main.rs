@@ -17,6 +17,7 @@ mod interruption;
 mod links;
 mod ln;
 mod locks;
+mod missing;
 mod names;
 mod papers;
 mod pins;

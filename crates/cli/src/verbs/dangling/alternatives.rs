@@ -20,7 +20,7 @@ const FEDORA: &str = "var/lib/alternatives";
 pub fn check(args: &AlternativesArgs, output: &Output) -> Result<Exit, Failure> {
     let site = site(args)?;
     let report = tool::check(&site)
-        .map_err(|error| Failure::new(Exit::Problems, "cannot look at the alternatives").because(&error))?;
+        .map_err(|error| Failure::new(Exit::Failed, "cannot look at the alternatives").because(&error))?;
     report.problems.iter().for_each(|problem| tell(problem, output));
     let tool = tool_name(&site);
     report.findings.iter().for_each(|one| print(one, tool, output));
@@ -46,7 +46,7 @@ fn site(args: &AlternativesArgs) -> Result<Site, Failure> {
         Some(admin) => admin.clone(),
         None => usual(&args.root).ok_or_else(|| {
             let message = format!("no alternatives system in {}", args.root.display());
-            Failure::usage(message)
+            Failure::new(Exit::Failed, message)
                 .hint(format!("neither {DEBIAN} nor {FEDORA} is there; name it with --admindir"))
         })?,
     };

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use linksnap_inode::DirFd;
 use linksnap_inode::dir::path_bytes;
 use linksnap_toolbox::spread::{self as tool, Amounts, By, Holder, Share, Spread};
 use serde::Serialize;
@@ -14,8 +13,8 @@ use crate::failure::Failure;
 use crate::json::{self, JsonFault, JsonPath};
 use crate::output::Output;
 use crate::size::{bytes, count, counted};
-use crate::table;
 use crate::walking::Walking;
+use crate::{roots, table};
 
 /// Counts and ranks.
 pub fn spread(args: &UsageArgs, output: &Output) -> Result<Exit, Failure> {
@@ -23,10 +22,7 @@ pub fn spread(args: &UsageArgs, output: &Output) -> Result<Exit, Failure> {
         [] => vec![PathBuf::from(".")],
         paths => paths.to_vec(),
     };
-    // What cannot even be opened is wrong usage more often than not.
-    for root in &roots {
-        DirFd::open_root(root).map(drop).map_err(|fault| fault.at(root))?;
-    }
+    roots::require(&roots)?;
     let walking = Walking::start(output, "counting", Form::Document)?;
     let found = tool::spread(&roots, &walking);
     // What was counted so far would mislead.
