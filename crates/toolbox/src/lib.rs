@@ -21,6 +21,7 @@ pub mod deleted;
 pub mod holders;
 pub mod inode;
 pub mod journal;
+pub mod leftovers;
 pub mod links;
 pub mod ln;
 pub mod names;

@@ -284,6 +284,9 @@ other machines (NFS) and of PID namespaces that enclose this one; an ordinary us
 written in the last 10 seconds, that are locked (flock), open for writing or changed since they were read are left, and \
 the exit code is 3.
 
+A command that was killed can leave a name `.linksnap-` with 32 digits behind. Those are told, with what to do; one that is \
+a further name of a file that is here goes, if it is older than an hour: nothing is lost by that.
+
 What is linked is recorded first in a file that `linksnap undo` takes back: every file gets an inode of its own again, \
 with the attributes that it had.
 

@@ -1,6 +1,7 @@
 //! `dedupe`: equal files become one.
 
 mod json;
+mod leftovers;
 mod watcher;
 mod words;
 
@@ -11,11 +12,14 @@ use linksnap_toolbox::dedupe::{
     self as tool, DeedError, Ignore, Left, Options, Plan, PlanError, Report, Share,
 };
 use linksnap_toolbox::journal::Journal;
+use linksnap_toolbox::leftovers::{self as leftover, Leftover};
+use linksnap_toolbox::walk::Mounts;
 
 use crate::args::DedupeArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, Verbosity};
+use crate::verbs::dedupe::leftovers::Swept;
 use crate::verbs::dedupe::watcher::Watcher;
 use crate::{clock, relinking, sandbox, signals};
 
@@ -33,10 +37,12 @@ pub fn dedupe(args: &DedupeArgs, output: &Output) -> Result<Exit, Failure> {
         Share::Blocks => None,
     };
     let watcher = Watcher::start(output)?;
-    let plan = sandbox::looking(output, || tool::plan(&args.roots, &options, &watcher)).map_err(refused)?;
+    let found = sandbox::looking(output, || look(args, &options, &watcher));
+    let (plan, left_behind) = found.map_err(refused)?;
     watcher.end()?;
     plan.problems.iter().for_each(|problem| output.fault(problem));
     tell(&plan.left, output);
+    leftovers::tell(&left_behind, &args.roots, output);
     show(&plan, args, output);
     // Whether others write to the files, only a process can see that is not confined: Landlock forbids looking at those
     // that are not confined as well.
@@ -49,7 +55,24 @@ pub fn dedupe(args: &DedupeArgs, output: &Output) -> Result<Exit, Failure> {
         }
     };
     watcher.end_of_all();
-    end(&plan, report.as_ref(), undo, args, &watcher, output)
+    let is_wanted = report.is_some() || plan.groups.is_empty() && args.deed.yes && !args.deed.dry_run;
+    let swept =
+        if is_wanted { leftovers::sweep(&left_behind, &args.roots, output) } else { Swept::default() };
+    end(&plan, report.as_ref(), swept, undo, args, &watcher, output)
+}
+
+/// The plan, and what commands that were killed have left behind.
+fn look(
+    args: &DedupeArgs,
+    options: &Options,
+    watcher: &Watcher<'_>,
+) -> Result<(Plan, Vec<Leftover>), PlanError> {
+    let plan = tool::plan(&args.roots, options, watcher)?;
+    let left_behind = match plan.omitted.leftovers {
+        0 => Vec::new(),
+        _ => leftover::find(&args.roots, Mounts::Stay, options.now, watcher),
+    };
+    Ok((plan, left_behind))
 }
 
 fn options(args: &DedupeArgs) -> Result<Options, Failure> {
@@ -157,6 +180,7 @@ fn carry_out(
 fn end(
     plan: &Plan,
     report: Option<&Report>,
+    swept: Swept,
     undo: Option<PathBuf>,
     args: &DedupeArgs,
     watcher: &Watcher<'_>,
@@ -165,7 +189,14 @@ fn end(
     let undo = undo.filter(|_| report.is_some_and(|report| report.replaced_names > 0));
     if output.is_json() {
         let undo = undo.as_deref().map(path_bytes);
-        output.json(&json::Summary::new(plan, report, args.deed.dry_run, undo, watcher.elapsed()));
+        output.json(&json::Summary::new(
+            plan,
+            report,
+            swept.removed,
+            args.deed.dry_run,
+            undo,
+            watcher.elapsed(),
+        ));
     } else if let Some(report) = report {
         output.report(words::report(plan, report, undo.as_deref(), watcher.elapsed(), output));
         if report.unseen_processes > 0 {
@@ -173,6 +204,7 @@ fn end(
         }
     }
     let left = plan.left.len() + plan.problems.len() + report.map_or(0, |report| report.left.len());
+    let left = left as u64 + swept.left;
     Ok(match signals::caught() {
         Some(signal) => Exit::Interrupted(signal),
         None if left > 0 => Exit::Problems,

@@ -230,3 +230,28 @@ fn at_a_terminal_only_a_plain_yes_links() {
     at_a_terminal(&stage, "y\n").succeeded();
     assert_eq!(inode(&stage, "source/a"), inode(&stage, "source/z"));
 }
+
+#[test]
+fn what_a_killed_command_has_left_behind_goes_where_nothing_can_be_lost() {
+    let stage = Stage::new();
+    stage.write("source/a", "content");
+    let (superfluous, only) = (format!(".linksnap-{:032x}", 1), format!(".linksnap-{:032x}", 2));
+    fs::hard_link(stage.path("source/a"), stage.path("source").join(&superfluous)).unwrap();
+    stage.write(format!("source/{only}"), "the only name");
+    let left = stage.path("source").join(&only).metadata().unwrap().ctime();
+    let now = |later: i64| jiff::Timestamp::from_second(left + later).unwrap().to_string();
+    // It may be at work.
+    let young = stage.call_at(&now(0), ["dedupe", "--yes", "source"]).succeeded();
+    assert_eq!(young.stderr.matches("a command is at work there").count(), 2, "{young:?}");
+    let shown = stage.call_at(&now(7200), ["dedupe", "-n", "source"]).succeeded();
+    let shown =
+        shown.said(&["is a further name of source/a: --yes removes it", "is the only name of its file here"]);
+    assert!(shown.stderr.contains(&format!("rm source/{only}")), "{shown:?}");
+    assert!(stage.path("source").join(&superfluous).exists());
+    let json = stage.call_at(&now(7200), ["dedupe", "--json", "--yes", "source"]).succeeded();
+    assert_eq!(json.json_line("summary")["removed_leftovers"], 1);
+    assert_eq!(json.json_line("leftover")["same_as"]["path"], "source/a");
+    assert!(!stage.path("source").join(&superfluous).exists());
+    assert_eq!(fs::read(stage.path("source").join(&only)).unwrap(), b"the only name");
+    assert_eq!(fs::read(stage.path("source/a")).unwrap(), b"content");
+}

@@ -6,6 +6,7 @@ mod dangling;
 mod dedupe;
 mod deleted;
 mod inode;
+mod leftovers;
 mod links;
 mod ln;
 mod mounted;

@@ -91,6 +91,7 @@ pub struct Summary {
     below_least_size: u64,
     mounts_left_out: u64,
     leftovers: u64,
+    removed_leftovers: u64,
     unseen_processes: u64,
     undo: Option<JsonPath>,
     elapsed_seconds: f64,
@@ -100,6 +101,7 @@ impl Summary {
     pub fn new(
         plan: &Plan,
         report: Option<&Report>,
+        removed_leftovers: u64,
         dry_run: bool,
         undo: Option<&[u8]>,
         elapsed: Duration,
@@ -131,6 +133,7 @@ impl Summary {
             below_least_size: plan.omitted.tiny,
             mounts_left_out: plan.omitted.mounts,
             leftovers: plan.omitted.leftovers,
+            removed_leftovers,
             unseen_processes: done(|report| report.unseen_processes),
             undo: undo.map(JsonPath::new),
             elapsed_seconds: elapsed.as_secs_f64(),

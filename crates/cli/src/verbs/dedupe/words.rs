@@ -71,13 +71,6 @@ pub fn notes(plan: &Plan, output: &Output) -> Vec<String> {
             ),
         ),
         (omitted.mounts, format!("{} left out", counted(omitted.mounts, "mount", "mounts"))),
-        (
-            omitted.leftovers,
-            format!(
-                "{} called .linksnap-… left behind by a command that was killed: look at them, and remove them",
-                files(omitted.leftovers)
-            ),
-        ),
     ];
     let mut notes: Vec<String> =
         all.into_iter().filter(|(number, _)| *number > 0).map(|(_, note)| note).collect();
