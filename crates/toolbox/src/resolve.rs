@@ -273,7 +273,9 @@ impl<'a> Walker<'a> {
         let dir = &self.detail.stat;
         let is_foreign =
             link.stat.uid != dir.uid && link.stat.uid != linksnap_inode::limits::effective_user();
-        if dir.mode & 0o1002 == 0o1002 && is_foreign && protected::symlinks() {
+        // Of the links on the way only those are refused with which the path ends; where more follows, the kernel goes on.
+        let is_last = self.rest.has_only_slashes();
+        if dir.mode & 0o1002 == 0o1002 && is_foreign && is_last && protected::symlinks() {
             return Err(Why::ForeignLink);
         }
         match handle.refuses_symlinks() {

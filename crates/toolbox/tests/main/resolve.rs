@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -376,4 +376,51 @@ fn a_mount_that_refuses_links_stops_it() {
     let found = from(&disk.path(), b"link", Demand::Kernel);
     assert_eq!(found.stop().map(|stop| stop.why), Some(Why::LinksRefused));
     assert!(DirFd::open_root(&disk.path()).unwrap().stat_target(b"link").unwrap_err().is(Errno::LOOP));
+}
+
+#[test]
+fn links_of_others_in_public_directories_are_refused_where_the_kernel_refuses_them() {
+    skip_unless!(is_root(), "giving links to others needs root");
+    let dir = TempDir::new().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    for name in ["sticky", "open", "dir", "own"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    fs::write(at("dir/file"), "").unwrap();
+    // (directory, its mode, its owner); in each a link of root's, of user 1's and of user 2's.
+    for (name, mode, owner) in [("sticky", 0o1777, 1), ("open", 0o777, 1), ("own", 0o1755, 0)] {
+        fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+        chown(at(name), Some(owner), Some(owner)).unwrap();
+        for user in 0..3 {
+            for (link, text) in [("file", "../dir/file"), ("dir", "../dir")] {
+                let link = at(name).join(format!("{link}{user}"));
+                symlink(text, &link).unwrap();
+                lchown(link, Some(user), Some(user)).unwrap();
+            }
+        }
+    }
+    symlink("../sticky/file2", at("own/chain")).unwrap();
+    symlink("../sticky/dir2/file", at("own/through")).unwrap();
+    symlink("../sticky/dir2", at("own/last")).unwrap();
+    let mut refused = 0;
+    let ways = ["file", "dir", "dir/", "dir/.", "dir/file", "dir/../dir/file"];
+    let single = ["sticky", "open", "own"].into_iter().flat_map(|name| {
+        let link = move |user: u32, way: &str| match way.strip_prefix("dir") {
+            Some(rest) => format!("{name}/dir{user}{rest}"),
+            None => format!("{name}/{way}{user}"),
+        };
+        (0..3).flat_map(move |user| ways.map(|way| link(user, way)))
+    });
+    let chains = ["own/chain", "own/through", "own/last", "own/last/file"].map(str::to_owned);
+    for path in single.chain(chains) {
+        let kernel = fs::metadata(at(&path)).is_ok();
+        let found = from(dir.path(), path.as_bytes(), Demand::Kernel);
+        assert_eq!(found.stop().is_none(), kernel, "{path}: {:?}", found.stop());
+        refused += u32::from(!kernel);
+    }
+    // With the kernel's protection off nothing is refused, and little was shown.
+    match fs::read("/proc/sys/fs/protected_symlinks") {
+        Ok(value) if value.starts_with(b"1") => assert_eq!(refused, 3 + 2),
+        _ => lacking(linksnap_testkit::test_name!(), "fs.protected_symlinks, or it is off"),
+    }
 }
