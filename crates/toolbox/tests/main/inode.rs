@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use linksnap_inode::Kind;
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
-use linksnap_testkit::skip::has_tool;
-use linksnap_testkit::{or_skip, skip_unless};
+use linksnap_testkit::skip::{has_tool, is_root};
+use linksnap_testkit::{needs_kernel, or_skip, skip_unless};
 use linksnap_toolbox::holders::{self, Hold};
 use linksnap_toolbox::inode::{Extents, Links, Obstacle, Report, held, look};
 use tempfile::TempDir;
@@ -108,6 +108,33 @@ fn acls_and_attributes_are_those_of_getfacl_and_getfattr() {
         facl(&["-d"], &at("dir")).iter().map(|line| line.replace("default:", "")).collect();
     assert_eq!(text(dir.default_acl.as_ref().unwrap()), inherited);
     assert!(dir.xattrs.is_empty());
+}
+
+#[test]
+fn a_label_is_shown_as_such_and_not_among_the_attributes() {
+    skip_unless!(has_tool("setfattr") && is_root(), "attr is missing, or this is not root");
+    // Where SELinux is at work it decides what is a label; else the attribute can be any.
+    needs_kernel!(
+        !Path::new("/sys/fs/selinux/enforce").exists(),
+        "room for a label of a test: SELinux is on"
+    );
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 2, &[]));
+    let at = |name: &str| disk.path().join(name);
+    fs::write(at("file"), "").unwrap();
+    fs::create_dir(at("dir")).unwrap();
+    symlink("file", at("link")).unwrap();
+    let label = "system_u:object_r:httpd_sys_content_t:s0";
+    // The kernel's labels end in a zero, those that a user sets need not.
+    let zero = label.bytes().chain([0]).map(|byte| format!("{byte:02x}")).collect::<String>();
+    output("setfattr", &["-h", "-n", "security.selinux", "-v", &format!("0x{zero}")], &at("file"));
+    output("setfattr", &["-h", "-n", "security.selinux", "-v", label], &at("link"));
+    output("setfattr", &["-n", "user.comment", "-v", "hello"], &at("file"));
+    for name in ["file", "link"] {
+        assert_eq!(seen(&at(name)).label.as_deref(), Some(label.as_bytes()), "{name}");
+    }
+    assert_eq!(seen(&at("file")).xattrs, [(b"user.comment".to_vec(), b"hello".to_vec())]);
+    assert!(seen(&at("link")).xattrs.is_empty());
+    assert_eq!(seen(&at("dir")).label, None);
 }
 
 #[test]
