@@ -121,6 +121,13 @@ struct Collector {
     leftovers: u64,
 }
 
+/// What is sorted: the attributes stay where they are, for they are large.
+struct Entry<'a> {
+    identity: (u64, u64),
+    stat: &'a Stat,
+    name: NameAt,
+}
+
 /// Walks.
 pub(super) fn find(roots: &[PathBuf], options: &Options, watch: &dyn Observe) -> Result<Found, PlanError> {
     let finder = Finder { roots, least_size: options.least_size };
@@ -192,22 +199,22 @@ impl Collector {
 
 impl Found {
     /// Puts together what the threads have found.
-    fn gather(&mut self, collectors: Vec<Collector>) {
+    fn gather(&mut self, mut collectors: Vec<Collector>) {
         let mut entries = Vec::with_capacity(collectors.iter().map(|one| one.entries.len()).sum());
         let mut seen = HashSet::new();
-        for mut one in collectors {
+        for one in &mut collectors {
             // What two roots lead to is there once.
             let again: Vec<bool> = one.identities.iter().map(|identity| !seen.insert(*identity)).collect();
             let directories = u32::try_from(self.directories.len()).unwrap_or(u32::MAX);
             let start = self.names.len();
             let once = one
                 .entries
-                .into_iter()
+                .iter()
                 .filter(|(_, name)| !again.get(name.directory as usize).copied().unwrap_or_default());
-            entries.extend(once.map(|(stat, mut name)| {
-                name.directory += directories;
-                name.start += start;
-                (stat, name)
+            entries.extend(once.map(|(stat, name)| {
+                let name =
+                    NameAt { directory: name.directory + directories, start: name.start + start, ..*name };
+                Entry { identity: stat.identity(), stat, name }
             }));
             self.directories.append(&mut one.directories);
             self.names.append(&mut one.names);
@@ -216,8 +223,8 @@ impl Found {
             self.omitted.leftovers += one.leftovers;
         }
         self.files_names = entries.len() as u64;
-        entries.sort_unstable_by_key(|(stat, _)| stat.identity());
-        self.files = files(entries);
+        entries.sort_unstable_by_key(|entry| entry.identity);
+        self.files = files(&entries);
         let (directories, names) = (&self.directories, &self.names);
         for file in self.files.iter_mut().filter(|file| file.names.len() > 1) {
             file.names.sort_by_cached_key(|name| {
@@ -230,12 +237,12 @@ impl Found {
 }
 
 /// Names of the same inode stand next to each other.
-fn files(entries: Vec<(Stat, NameAt)>) -> Vec<File> {
+fn files(entries: &[Entry<'_>]) -> Vec<File> {
     let mut files: Vec<File> = Vec::with_capacity(entries.len());
-    for (stat, name) in entries {
+    for entry in entries {
         match files.last_mut() {
-            Some(last) if last.stat.identity() == stat.identity() => last.names.push(name),
-            _ => files.push(File { stat, names: vec![name] }),
+            Some(last) if last.stat.identity() == entry.identity => last.names.push(entry.name),
+            _ => files.push(File { stat: *entry.stat, names: vec![entry.name] }),
         }
     }
     files
