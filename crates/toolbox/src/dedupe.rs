@@ -17,7 +17,7 @@ mod record;
 
 use std::path::PathBuf;
 
-use linksnap_inode::path::{join, under};
+use linksnap_inode::path::as_path;
 use linksnap_inode::{DirFd, FsError, Stat};
 
 use crate::walk::Watch;
@@ -205,8 +205,17 @@ impl Plan {
     /// The path of a name, as the root was typed.
     #[must_use]
     pub fn path(&self, name: NameAt) -> PathBuf {
-        let (root, path) = &self.directories[name.directory as usize];
-        under(&self.paths[*root], &join(path, self.name(name)))
+        let (root, directory) = &self.directories[name.directory as usize];
+        let (root, name) = (&self.paths[*root], self.name(name));
+        // Asked for every equal file: made at once, with room for two slashes.
+        let mut path = PathBuf::with_capacity(root.as_os_str().len() + directory.len() + name.len() + 2);
+        path.push(root);
+        // Joined with nothing, a path would get a slash at its end.
+        if !directory.is_empty() {
+            path.push(as_path(directory));
+        }
+        path.push(as_path(name));
+        path
     }
 
     /// Inodes that become others.

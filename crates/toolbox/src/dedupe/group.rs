@@ -1,7 +1,7 @@
 //! Decides which of equal files stays, and which become it. Pure.
 
 use std::cmp::Reverse;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 
 use linksnap_inode::Timestamp;
 
@@ -84,17 +84,20 @@ pub(super) fn groups(plan: &mut Plan, classes: Vec<Vec<File>>, limits: &[Option<
         groups.extend(groups_of(plan, class, limits));
     }
     plan.left.sort_by(|one, other| one.path.cmp(&other.path));
-    groups.sort_by_cached_key(|group| (Reverse(group.freed_bytes()), first_path(plan, &group.survivor)));
-    groups
+    groups.sort_unstable_by(|(one_path, one), (other_path, other)| {
+        other.freed_bytes().cmp(&one.freed_bytes()).then_with(|| one_path.cmp(other_path))
+    });
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
-fn groups_of(plan: &mut Plan, class: Vec<File>, limits: &[Option<u32>]) -> Vec<Group> {
+/// Groups, each with the first path of its survivor.
+fn groups_of(plan: &mut Plan, class: Vec<File>, limits: &[Option<u32>]) -> Vec<(Vec<u8>, Group)> {
     let Some(first) = class.first() else { return Vec::new() };
     let limit = match plan.options.share {
         Share::Links => limits[plan.directories[first.names[0].directory as usize].0],
         Share::Blocks => None,
     };
-    let members: Vec<Member> = class.iter().map(|file| member(plan, file)).collect();
+    let mut members: Vec<Member> = class.iter().map(|file| member(plan, file)).collect();
     let choices = choose(&members, limit);
     let mut class: Vec<Option<File>> = class.into_iter().map(Some).collect();
     let mut groups = Vec::new();
@@ -107,7 +110,10 @@ fn groups_of(plan: &mut Plan, class: Vec<File>, limits: &[Option<u32>]) -> Vec<G
             plan.omitted.names_elsewhere += (before - losers.len()) as u64;
         }
         match class[survivor].take() {
-            Some(survivor) if !losers.is_empty() => groups.push(Group { survivor, reason, losers }),
+            Some(file) if !losers.is_empty() => {
+                let path = std::mem::take(&mut members[survivor].path);
+                groups.push((path, Group { survivor: file, reason, losers }));
+            }
             _ => {}
         }
     }
@@ -124,7 +130,7 @@ fn member(plan: &Plan, file: &File) -> Member {
 }
 
 fn first_path(plan: &Plan, file: &File) -> Vec<u8> {
-    plan.path(file.names[0]).as_os_str().as_bytes().to_vec()
+    plan.path(file.names[0]).into_os_string().into_vec()
 }
 
 #[cfg(test)]
