@@ -1,12 +1,14 @@
 //! Equal files: found, planned upon, and made one.
 //!
-//! [`plan()`] walks the roots (`find`), reads what could be equal (`read`) and decides (`group`); it changes nothing.
+//! [`plan()`] walks the roots (`find`), reads what could be equal (`read`, `compare`) and decides (`group`); it changes
+//! nothing.
 //! [`deed()`] carries the plan out, name by name, and may refuse, but never chooses anew.
 //!
 //! **Invariant:** a name is replaced only after both files were compared byte by byte and found to have the attributes that
 //! they had when the plan was made; what was replaced is removed only when no process is seen that could still write to
 //! it, and it has not changed meanwhile; else it gets its name back.
 
+mod compare;
 mod deed;
 mod find;
 mod group;

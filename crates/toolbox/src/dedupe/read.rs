@@ -1,5 +1,6 @@
-//! Reads what could be equal, and no more: files of the same size and attributes; of large ones first the beginning, and
-//! all only of those that begin alike. Every inode is read once, in the order of inode numbers, by several threads.
+//! Reads what could be equal, and no more: files of the same size and attributes. Small ones of which there are few alike
+//! are compared with each other (`compare`). The others are hashed: of large ones first the beginning, and all only of
+//! those that begin alike. Every inode is read once, near to the order of inode numbers, by several threads.
 
 use std::cmp::Ordering as Compared;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,13 +10,17 @@ use linksnap_inode::path::join;
 use linksnap_inode::pool::usual_threads;
 use linksnap_inode::{ContentHash, Errno, Fault, RegularFile, Stat, Timestamp, Xattrs};
 
-use super::{File, Ignore, Observe, Plan, Progress};
+use super::compare::{self, Content};
+use super::{File, Ignore, NameAt, Observe, Plan, Progress};
 
 /// How much is the beginning of a file, in bytes: half of what the kernel reads ahead anyway. Most files are no larger, and
 /// are opened only once for that.
-const BEGINNING: usize = 64 * 1024;
+pub(super) const BEGINNING: usize = 64 * 1024;
 
-/// So many files at once go to a thread: neighbours on the disk stay neighbours.
+/// No more files than that are compared with each other, else they are hashed.
+const FEW: usize = 4;
+
+/// So many files, or classes of files, at once go to a thread: neighbours on the disk stay neighbours.
 const PORTION: usize = 32;
 
 /// What files must have in common to be compared.
@@ -48,30 +53,34 @@ impl Key {
 
 /// A file that may have an equal.
 #[derive(Debug, Clone)]
-struct Candidate {
+pub(super) struct Candidate {
     /// Its place in the list of files.
-    file: usize,
-    /// Files of the same class have the same key.
-    class: u32,
+    pub(super) file: usize,
+    /// Files of the same class have the same key; it is the place of the first of them.
+    pub(super) class: usize,
     seen: Seen,
 }
 
 /// What is known of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+pub(super) enum Seen {
     /// It could not be read, or is gone.
     Nothing,
     /// The hash of its beginning.
     Beginning(ContentHash),
-    /// The hash of all, and of its extended attributes if it has any.
-    Whole(ContentHash, Option<ContentHash>),
+    /// All, and the hash of its extended attributes if it has any.
+    Whole(Content, Option<ContentHash>),
 }
+
+/// What came of looking at a file.
+pub(super) type Looked<T> = Result<T, (Fault, NameAt)>;
 
 /// The classes of equal files, each with two at least.
 pub(super) fn equal(plan: &mut Plan, files: Vec<File>, watch: &dyn Observe) -> Vec<Vec<File>> {
-    let mut candidates = alike(plan, &files);
+    let (mut few, mut candidates) = alike(plan, &files);
     let reader = Reader { plan, files: &files, watch, bytes: AtomicU64::new(0) };
-    let mut problems = reader.all(&mut candidates, Reader::begin);
+    let mut problems = reader.few(&mut few);
+    problems.extend(reader.all(&mut candidates, Reader::begin));
     candidates.sort_unstable_by(by_content);
     let mut large: Vec<Candidate> = runs(&candidates, |one, other| by_content(one, other).is_eq())
         .filter(|run| run.len() > 1 && matches!(run[0].seen, Seen::Beginning(_)))
@@ -82,28 +91,30 @@ pub(super) fn equal(plan: &mut Plan, files: Vec<File>, watch: &dyn Observe) -> V
     large.sort_unstable_by_key(|one| one.file);
     problems.extend(reader.all(&mut large, Reader::finish));
     let read_bytes = reader.bytes.into_inner();
-    candidates.extend(large.into_iter().filter(|one| matches!(one.seen, Seen::Whole(..))));
+    candidates.extend(large.into_iter().chain(few).filter(|one| matches!(one.seen, Seen::Whole(..))));
     candidates.sort_unstable_by(by_content);
     plan.read_bytes = read_bytes;
     plan.problems.extend(problems);
     classes(plan, &candidates, files)
 }
 
-/// Those that have the key of another; they come in the order of the files, which is that of inode numbers.
-fn alike(plan: &mut Plan, files: &[File]) -> Vec<Candidate> {
+/// Those that have the key of another: first those to be compared, class by class, then those to be hashed. Both come in the
+/// order of the files, the classes in that of their first ones; it is that of inode numbers.
+fn alike(plan: &mut Plan, files: &[File]) -> (Vec<Candidate>, Vec<Candidate>) {
     let ignore = plan.options.ignored();
     let mut keys: Vec<(Key, usize)> =
         files.iter().enumerate().map(|(number, file)| (Key::of(&file.stat, ignore), number)).collect();
     keys.sort_unstable();
-    let mut candidates = Vec::new();
+    let (mut few, mut many) = (Vec::new(), Vec::new());
     for same_size in runs(&keys, |(one, _), (other, _)| one.has_size_of(other)).filter(|run| run.len() > 1) {
         for same in runs(same_size, |(one, _), (other, _)| one == other) {
             if same.len() == 1 {
                 plan.omitted.other_attributes += 1;
                 continue;
             }
-            // Any number that no other class has.
-            let class = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+            let (key, class) = same[0];
+            let is_small = key.size < BEGINNING as u64;
+            let candidates = if is_small && same.len() <= FEW { &mut few } else { &mut many };
             candidates.extend(same.iter().map(|(_, file)| Candidate {
                 file: *file,
                 class,
@@ -111,35 +122,64 @@ fn alike(plan: &mut Plan, files: &[File]) -> Vec<Candidate> {
             }));
         }
     }
-    candidates.sort_unstable_by_key(|one| one.file);
-    candidates
+    few.sort_unstable_by_key(|one| (one.class, one.file));
+    many.sort_unstable_by_key(|one| one.file);
+    (few, many)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     plan: &'a Plan,
-    files: &'a [File],
+    pub(super) files: &'a [File],
     watch: &'a dyn Observe,
     bytes: AtomicU64,
 }
 
 impl Reader<'_> {
+    /// Compares the members of each class; says what could not be read.
+    fn few(&self, few: &mut [Candidate]) -> Vec<linksnap_inode::FsError> {
+        let count = Count { of: few.len() as u64, done: AtomicU64::new(0) };
+        let classes: Vec<&[Candidate]> = runs(few, |one, other| one.class == other.class).collect();
+        let looked =
+            in_portions(&classes, |classes, buffers| compare::classes(self, classes, &count, buffers));
+        self.keep(few, looked)
+    }
+
     /// Looks at each of them by `look`; says what could not be read.
     fn all(
         &self,
         candidates: &mut [Candidate],
         look: impl Fn(&Self, &File, &RegularFile, &mut Buffers) -> Result<Seen, Fault> + Sync,
     ) -> Vec<linksnap_inode::FsError> {
-        let (of, done) = (candidates.len() as u64, AtomicU64::new(0));
-        let looked = in_portions(candidates, |candidate, buffers| {
-            if self.watch.is_stopped() {
-                return Ok(Seen::Nothing);
-            }
-            let file = &self.files[candidate.file];
-            let seen = self.open(file).and_then(|opened| look(self, file, &opened, buffers));
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            self.watch.read(Progress { done, of, bytes: self.bytes.load(Ordering::Relaxed) });
-            seen.map_err(|fault| (fault, file.names[0]))
+        let count = Count { of: candidates.len() as u64, done: AtomicU64::new(0) };
+        let looked = in_portions(candidates, |candidates, buffers| {
+            let looked = candidates.iter().map(|candidate| {
+                let seen =
+                    self.look(candidate, &count, |file, opened| look(self, file, opened, &mut *buffers));
+                seen.map(|seen| seen.unwrap_or(Seen::Nothing))
+            });
+            looked.collect()
         });
+        self.keep(candidates, looked)
+    }
+
+    /// Opens a file and looks at it, unless the watcher has stopped the work.
+    pub(super) fn look<T>(
+        &self,
+        candidate: &Candidate,
+        count: &Count,
+        look: impl FnOnce(&File, &RegularFile) -> Result<T, Fault>,
+    ) -> Looked<Option<T>> {
+        if self.watch.is_stopped() {
+            return Ok(None);
+        }
+        let file = &self.files[candidate.file];
+        let seen = self.open(file).and_then(|opened| look(file, &opened));
+        let done = count.done.fetch_add(1, Ordering::Relaxed) + 1;
+        self.watch.read(Progress { done, of: count.of, bytes: self.bytes.load(Ordering::Relaxed) });
+        seen.map(Some).map_err(|fault| (fault, file.names[0]))
+    }
+
+    fn keep(&self, candidates: &mut [Candidate], looked: Vec<Looked<Seen>>) -> Vec<linksnap_inode::FsError> {
         let mut problems = Vec::new();
         for (candidate, seen) in candidates.iter_mut().zip(looked) {
             match seen {
@@ -164,19 +204,27 @@ impl Reader<'_> {
     /// The beginning; of a small file that is all.
     fn begin(&self, file: &File, opened: &RegularFile, buffers: &mut Buffers) -> Result<Seen, Fault> {
         let wanted = usize::try_from(file.stat.size).unwrap_or(usize::MAX).min(BEGINNING);
+        if !self.fill(opened, &mut buffers.beginning[..wanted])? {
+            return Ok(Seen::Nothing);
+        }
+        let hash = ContentHash::of(&buffers.beginning[..wanted]);
+        match wanted < BEGINNING {
+            true => Ok(Seen::Whole(Content::Hash(*hash.as_bytes()), self.xattrs(opened)?)),
+            false => Ok(Seen::Beginning(hash)),
+        }
+    }
+
+    /// Reads so much from the beginning on; `false` if there is less.
+    pub(super) fn fill(&self, opened: &RegularFile, buffer: &mut [u8]) -> Result<bool, Fault> {
         let mut length = 0;
-        while length < wanted {
-            match opened.read_at(&mut buffers.beginning[length..wanted], length as u64)? {
-                0 => return Ok(Seen::Nothing),
+        while length < buffer.len() {
+            match opened.read_at(&mut buffer[length..], length as u64)? {
+                0 => return Ok(false),
                 count => length += count,
             }
         }
-        self.bytes.fetch_add(wanted as u64, Ordering::Relaxed);
-        let hash = ContentHash::of(&buffers.beginning[..wanted]);
-        match wanted < BEGINNING {
-            true => Ok(Seen::Whole(hash, self.xattrs(opened)?)),
-            false => Ok(Seen::Beginning(hash)),
-        }
+        self.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        Ok(true)
     }
 
     fn finish(&self, file: &File, opened: &RegularFile, buffers: &mut Buffers) -> Result<Seen, Fault> {
@@ -186,13 +234,13 @@ impl Reader<'_> {
             if self.watch.is_stopped() { Err(Fault::new("read", Errno::INTR)) } else { Ok(()) }
         })?;
         match read.size == file.stat.size {
-            true => Ok(Seen::Whole(read.hash, self.xattrs(opened)?)),
+            true => Ok(Seen::Whole(Content::Hash(*read.hash.as_bytes()), self.xattrs(opened)?)),
             false => Ok(Seen::Nothing),
         }
     }
 
     /// Most files have none: then there is nothing to be hashed.
-    fn xattrs(&self, opened: &RegularFile) -> Result<Option<ContentHash>, Fault> {
+    pub(super) fn xattrs(&self, opened: &RegularFile) -> Result<Option<ContentHash>, Fault> {
         if self.plan.options.ignored().xattrs {
             return Ok(None);
         }
@@ -206,17 +254,26 @@ fn is_gone(fault: Fault) -> bool {
     [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::XDEV, Errno::NXIO, Errno::INTR].contains(&fault.errno)
 }
 
+/// How many files are done, of how many.
+pub(super) struct Count {
+    of: u64,
+    done: AtomicU64,
+}
+
 /// What a thread needs for itself.
-struct Buffers {
+pub(super) struct Buffers {
     beginning: Box<[u8]>,
+    /// Contents to be compared, one after the other.
+    pub(super) contents: Vec<u8>,
     whole: Buffer,
 }
 
-/// Does `work` for each item, in their order but for what threads make of it; the results are in that order.
-fn in_portions<I: Sync, T: Send>(items: &[I], work: impl Fn(&I, &mut Buffers) -> T + Sync) -> Vec<T> {
+/// Does `work` for all items, in their order but for what threads make of it; the results are in that order.
+fn in_portions<I: Sync, T: Send>(items: &[I], work: impl Fn(&[I], &mut Buffers) -> Vec<T> + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let one_thread = || {
-        let mut buffers = Buffers { beginning: vec![0; BEGINNING].into(), whole: Buffer::default() };
+        let mut buffers =
+            Buffers { beginning: vec![0; BEGINNING].into(), contents: Vec::new(), whole: Buffer::default() };
         let mut done = Vec::new();
         loop {
             let portion = next.fetch_add(1, Ordering::Relaxed);
@@ -225,8 +282,7 @@ fn in_portions<I: Sync, T: Send>(items: &[I], work: impl Fn(&I, &mut Buffers) ->
                 return done;
             }
             let end = items.len().min(start + PORTION);
-            let results: Vec<T> = items[start..end].iter().map(|item| work(item, &mut buffers)).collect();
-            done.push((portion, results));
+            done.push((portion, work(&items[start..end], &mut buffers)));
         }
     };
     let mut all = std::thread::scope(|scope| {
@@ -245,9 +301,8 @@ fn in_portions<I: Sync, T: Send>(items: &[I], work: impl Fn(&I, &mut Buffers) ->
 fn by_content(one: &Candidate, other: &Candidate) -> Compared {
     one.class.cmp(&other.class).then_with(|| match (one.seen, other.seen) {
         (Seen::Nothing, Seen::Nothing) => one.file.cmp(&other.file),
-        (Seen::Beginning(one), Seen::Beginning(other)) | (Seen::Whole(one, _), Seen::Whole(other, _)) => {
-            one.as_bytes().cmp(other.as_bytes())
-        }
+        (Seen::Beginning(one), Seen::Beginning(other)) => one.as_bytes().cmp(other.as_bytes()),
+        (Seen::Whole(one, _), Seen::Whole(other, _)) => one.cmp(&other),
         (one, other) => rank(one).cmp(&rank(other)),
     })
 }
