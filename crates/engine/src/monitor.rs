@@ -18,7 +18,7 @@ pub trait Monitor: Sync {
     fn reached(&self, _phase: Phase) {}
 
     /// After so many bytes copied a checkpoint is due, whatever the clock says: the disk is at work while the rest is
-    /// being copied, the last sync is short, and so is the one that an interruption waits for. A watcher can measure how
+    /// being copied, the last sync is short, and so is one that an interruption waits for. A watcher can measure how
     /// long that is, from [`Phase::CheckpointSync`] to [`Phase::CheckpointCommit`].
     fn checkpoint_bytes(&self) -> u64 {
         64 << 20

@@ -472,8 +472,13 @@ impl<'a, D: TreeDir> Place<'a, D> {
         let run = self.run;
         let old = self.old(step, stat);
         let make = |hands: &mut Hands| {
-            let watch = &mut |count| run.has_read(count);
-            let mut tools = Tools { buffer: &mut hands.buffer, watch, old: old.as_ref() };
+            let Hands { buffer, writer, .. } = hands;
+            // What blocks are shared with is read as well.
+            let watch = &mut |count| match &old {
+                None => run.is_copying(count, writer),
+                Some(_) => run.has_read(count),
+            };
+            let mut tools = Tools { buffer, watch, old: old.as_ref() };
             match store::store(self.source, (step.name, stat), self.staging, step.name, &mut tools) {
                 Err(StoreError::Source(fault)) if is_device(stat.kind) && fault.is(Errno::PERM) => {
                     store::store_stand_in(self.source, (step.name, stat), self.staging, step.name)
@@ -490,7 +495,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 hands.counts.made_inodes += 1;
                 if stat.kind == Kind::File {
                     hands.counts.add_stored(&stored, changes_attributes(step, &stored));
-                    run.has_copied(stored.copied_bytes);
+                    run.checkpoints.add(if old.is_some() { stored.copied_bytes } else { 0 });
                 }
                 if old.is_some_and(|old| old.was_refused()) {
                     run.clones.store(false, Ordering::Relaxed);

@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod begin;
 pub mod build;
+pub mod checkpoint;
 pub mod clone;
 pub mod fingerprint;
 pub mod groups;

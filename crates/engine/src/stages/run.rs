@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crossbeam_channel::Sender;
 use linksnap_catalog::{
@@ -16,6 +16,7 @@ use linksnap_inode::{ContentHash, DirFd, Errno, Fault, FsError, Kind, Stat, Time
 use crate::monitor::{Monitor, Progress, Wish};
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::stages::apply;
+use crate::stages::checkpoint::Checkpoints;
 use crate::stages::groups::Groups;
 use crate::stages::guard::Tally;
 use crate::stages::remove::{self, Hurry};
@@ -72,10 +73,8 @@ pub struct Run<'a> {
     pub clones: AtomicBool,
     /// What became of each source's entries, in the order of the sources.
     pub tallies: Mutex<Vec<Tally>>,
-    /// A checkpoint is wanted.
-    pub checkpoint_due: AtomicBool,
-    /// Bytes copied since the last checkpoint was called for.
-    pub uncommitted_bytes: AtomicU64,
+    /// When they are due.
+    pub checkpoints: Checkpoints,
 }
 
 impl std::fmt::Debug for Run<'_> {
@@ -104,7 +103,8 @@ pub struct Hands {
     changes: DirectoryChanges,
     /// The directory whose fingerprint is not true any more, for a version in it was changed.
     spoilt: Option<DirId>,
-    writer: Sender<Message>,
+    /// To the one who writes the catalog.
+    pub writer: Sender<Message>,
 }
 
 /// To the one writer of the catalog.
@@ -326,20 +326,30 @@ impl Run<'_> {
         self.wants_to_stop()
     }
 
-    /// Counts bytes written to staging.
-    pub fn has_copied(&self, bytes: u64) {
-        let before = self.uncommitted_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes >= self.monitor.checkpoint_bytes() {
-            self.uncommitted_bytes.store(0, Ordering::Relaxed);
-            self.checkpoint_due.store(true, Ordering::Relaxed);
+    /// Counts bytes copied in the middle of a file; says whether to stop. A checkpoint that is due vouches for nothing of
+    /// the file, but has what was copied of it written.
+    pub fn is_copying(&self, bytes: u64, writer: &Sender<Message>) -> bool {
+        self.checkpoints.add(bytes);
+        self.has_read(bytes) || self.call_if_due(writer).is_err()
+    }
+
+    /// Calls for a checkpoint if one is due, as soon as the last one is made.
+    fn call_if_due(&self, writer: &Sender<Message>) -> Result<(), RunError> {
+        let volume = self.monitor.checkpoint_bytes();
+        if !self.checkpoints.is_due(volume) || !self.checkpoints.claim(volume) {
+            return Ok(());
         }
+        writer.send(Message::Checkpoint).map_err(|_| {
+            self.checkpoints.made();
+            RunError::WriterGone
+        })
     }
 
     fn wants_to_stop(&self) -> bool {
         match self.monitor.wish() {
             Wish::GoOn => false,
             Wish::Checkpoint => {
-                self.checkpoint_due.store(true, Ordering::Relaxed);
+                self.checkpoints.want();
                 false
             }
             Wish::Stop => true,
@@ -351,9 +361,9 @@ impl Run<'_> {
         if self.wants_to_stop() {
             return Err(RunError::Interrupted);
         }
-        if self.checkpoint_due.load(Ordering::Relaxed) && self.checkpoint_due.swap(false, Ordering::Relaxed) {
+        if self.checkpoints.is_due(self.monitor.checkpoint_bytes()) {
             hands.hand_over()?;
-            return hands.send(Message::Checkpoint);
+            return self.call_if_due(&hands.writer);
         }
         if hands.changes.changes.len() >= MOST_CHANGES { hands.hand_over() } else { Ok(()) }
     }

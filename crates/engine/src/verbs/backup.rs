@@ -9,7 +9,7 @@ mod room;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use linksnap_catalog::{
@@ -30,6 +30,7 @@ use crate::snapshot::SnapshotName;
 use crate::source::{Footing, SourceError};
 use crate::stages::begin::{self, Begun};
 use crate::stages::build::{self, Past, Task};
+use crate::stages::checkpoint::{Checkpoints, Maker};
 use crate::stages::guard::Tally;
 use crate::stages::plan::Known;
 use crate::stages::publish::{self, PublishError, Staged};
@@ -394,7 +395,9 @@ impl Recipe<'_> {
             self.drop_all(id, &mut writer);
         }
         // The connection's end rolls back what was not committed.
-        drop(writer);
+        if matches!(error, RunError::Interrupted) {
+            writer.close_quickly();
+        }
         self.run_error(error)
     }
 
@@ -452,8 +455,7 @@ impl Recipe<'_> {
             last_directory: AtomicI64::new(reader.last_directory()?.0),
             counts: Mutex::new(Counts::default()),
             clones: AtomicBool::new(true),
-            checkpoint_due: AtomicBool::new(false),
-            uncommitted_bytes: AtomicU64::new(0),
+            checkpoints: Checkpoints::default(),
         };
         let rows =
             if resumes { reader.current_and_ended_by(DirId(0), id)? } else { reader.current(DirId(0))? };
@@ -485,7 +487,7 @@ impl Recipe<'_> {
         let (sender, receiver): (Sender<Message>, Receiver<Message>) = bounded(256);
         let (ended, stopped) = (AtomicBool::new(false), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let writing = scope.spawn(|| self.write((run.building, &stopped), receiver, writer, sync));
+            let writing = scope.spawn(|| self.write((run, &stopped), receiver, writer, sync));
             // What an earlier command had no time for: beside the run, not before it.
             let emptying = scope.spawn(|| {
                 limits::stand_back();
@@ -508,7 +510,7 @@ impl Recipe<'_> {
             let emptied = emptying.join().unwrap_or(Ok(()));
             let written = writing.join().unwrap_or(Err(RunError::WriterGone));
             match (worked, written) {
-                (Err(RunError::WriterGone), Err(error)) => Err(error),
+                (Err(RunError::WriterGone | RunError::Interrupted), Err(error)) => Err(error),
                 (worked, written) => worked.and(written).and(emptied),
             }
         })
@@ -518,17 +520,22 @@ impl Recipe<'_> {
     /// but the one at work.
     fn write(
         &self,
-        (building, stopped): (SnapshotId, &AtomicBool),
+        (run, stopped): (&Run<'_>, &AtomicBool),
         receiver: Receiver<Message>,
         writer: &mut Writer,
         sync: &DirFd,
     ) -> Result<(), RunError> {
-        // The only receiver, and gone with this: a failure makes the workers' next message fail, not wait for ever.
+        // The only receiver is gone before this: a failure makes the workers' next message fail, not wait for ever.
+        let _maker = Maker(&run.checkpoints);
         for message in receiver {
             match message {
-                _ if stopped.load(Ordering::Relaxed) => {}
-                Message::Changes(changes) => writer.apply(building, &changes)?,
-                Message::Checkpoint => checkpoint(writer, sync, self.job, self.monitor)?,
+                Message::Checkpoint if stopped.load(Ordering::Relaxed) => run.checkpoints.made(),
+                Message::Checkpoint => {
+                    checkpoint(writer, sync, self.job, self.monitor)?;
+                    run.checkpoints.made();
+                }
+                Message::Changes(_) if stopped.load(Ordering::Relaxed) => {}
+                Message::Changes(changes) => writer.apply(run.building, &changes)?,
             }
         }
         Ok(())
