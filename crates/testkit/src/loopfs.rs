@@ -130,7 +130,6 @@ impl LoopFs {
         let done = run("umount", &[self.path().as_os_str()]);
         done.unwrap_or_else(|complaint| panic!("cannot unmount: {complaint}"));
         self.is_mounted = false;
-        self.wait_until_gone();
     }
 
     /// A process with a mount namespace of its own may keep the filesystem alive for a moment (`mount_namespaces(7)`); who
@@ -153,6 +152,7 @@ impl LoopFs {
         if self.is_mounted {
             self.unmount();
         }
+        self.wait_until_gone();
         if self.image_at_shutdown().exists() {
             let back = rustix::fs::rename(self.image_at_shutdown(), self.image());
             back.expect("the image can be renamed");
