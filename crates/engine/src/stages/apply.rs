@@ -472,10 +472,10 @@ impl<'a, D: TreeDir> Place<'a, D> {
         let run = self.run;
         let old = self.old(step, stat);
         let make = |hands: &mut Hands| {
-            let Hands { buffer, writer, .. } = hands;
+            let Hands { buffer, outbox, .. } = hands;
             // What blocks are shared with is read as well.
             let watch = &mut |count| match &old {
-                None => run.is_copying(count, writer),
+                None => run.is_copying(count, outbox),
                 Some(_) => run.has_read(count),
             };
             let mut tools = Tools { buffer, watch, old: old.as_ref() };

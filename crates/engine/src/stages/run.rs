@@ -100,11 +100,10 @@ pub struct Hands {
     pub buffer: Buffer,
     /// Counted since the last directory.
     pub counts: Counts,
-    changes: DirectoryChanges,
+    /// For the writer of the catalog.
+    pub outbox: Outbox,
     /// The directory whose fingerprint is not true any more, for a version in it was changed.
     spoilt: Option<DirId>,
-    /// To the one who writes the catalog.
-    pub writer: Sender<Message>,
 }
 
 /// To the one writer of the catalog.
@@ -328,21 +327,26 @@ impl Run<'_> {
 
     /// Counts bytes copied in the middle of a file; says whether to stop. A checkpoint that is due vouches for nothing of
     /// the file, but has what was copied of it written.
-    pub fn is_copying(&self, bytes: u64, writer: &Sender<Message>) -> bool {
+    pub fn is_copying(&self, bytes: u64, outbox: &mut Outbox) -> bool {
         self.checkpoints.add(bytes);
-        self.has_read(bytes) || self.call_if_due(writer).is_err()
+        self.has_read(bytes) || self.call_if_due(outbox).is_err()
     }
 
     /// Calls for a checkpoint if one is due, as soon as the last one is made.
-    fn call_if_due(&self, writer: &Sender<Message>) -> Result<(), RunError> {
+    fn call_if_due(&self, outbox: &mut Outbox) -> Result<(), RunError> {
         let volume = self.monitor.checkpoint_bytes();
-        if !self.checkpoints.is_due(volume) || !self.checkpoints.claim(volume) {
+        if !self.checkpoints.is_due(volume) {
             return Ok(());
         }
-        writer.send(Message::Checkpoint).map_err(|_| {
+        outbox.hand_over()?;
+        if !self.checkpoints.claim(volume) {
+            return Ok(());
+        }
+        let called = outbox.send(Message::Checkpoint);
+        if called.is_err() {
             self.checkpoints.made();
-            RunError::WriterGone
-        })
+        }
+        called
     }
 
     fn wants_to_stop(&self) -> bool {
@@ -361,11 +365,8 @@ impl Run<'_> {
         if self.wants_to_stop() {
             return Err(RunError::Interrupted);
         }
-        if self.checkpoints.is_due(self.monitor.checkpoint_bytes()) {
-            hands.hand_over()?;
-            return self.call_if_due(&hands.writer);
-        }
-        if hands.changes.changes.len() >= MOST_CHANGES { hands.hand_over() } else { Ok(()) }
+        self.call_if_due(&mut hands.outbox)?;
+        if hands.outbox.changes.changes.len() >= MOST_CHANGES { hands.hand_over() } else { Ok(()) }
     }
 
     /// Empties the trash, unless somebody is at it: what is gone makes room for what is new. What cannot be removed
@@ -498,9 +499,8 @@ impl Hands {
             reader: Reader::open(catalog)?,
             buffer: Buffer::default(),
             counts: Counts::default(),
-            changes: DirectoryChanges::default(),
+            outbox: Outbox { changes: DirectoryChanges::default(), writer },
             spoilt: None,
-            writer,
         })
     }
 
@@ -510,24 +510,24 @@ impl Hands {
         if self.spoilt != Some(directory) {
             self.spoil_fingerprint(directory);
         }
-        self.changes.changes.push((directory, name.into(), change));
+        self.outbox.changes.changes.push((directory, name.into(), change));
     }
 
     /// Notes a change of a directory's own version, which its own fingerprint covers.
     pub fn change_directory(&mut self, parent: DirId, name: &[u8], change: Change) {
-        self.changes.changes.push((parent, name.into(), change));
+        self.outbox.changes.changes.push((parent, name.into(), change));
     }
 
     /// Notes a directory that never was before.
     pub fn add_directory(&mut self, id: DirId, parent: DirId, name: &[u8]) {
-        self.changes.new_directories.push((id, parent, name.into()));
+        self.outbox.changes.new_directories.push((id, parent, name.into()));
     }
 
     /// Notes the fingerprint of a directory, or that it has none, unless the catalog says so already.
     pub fn fingerprint(&mut self, directory: DirId, hash: Option<ContentHash>) -> Result<(), RunError> {
         let was_spoilt = self.spoilt.take_if(|spoilt| *spoilt == directory).is_some();
         if was_spoilt || self.reader.fingerprint(directory)? != hash {
-            self.changes.fingerprints.push((directory, hash));
+            self.outbox.changes.fingerprints.push((directory, hash));
         }
         Ok(())
     }
@@ -535,20 +535,12 @@ impl Hands {
     /// Notes that a directory has no fingerprint, whatever this run said of it before.
     pub fn spoil_fingerprint(&mut self, directory: DirId) {
         self.spoilt = Some(directory);
-        self.changes.fingerprints.push((directory, None));
+        self.outbox.changes.fingerprints.push((directory, None));
     }
 
     /// Hands what was noted to the writer.
     pub fn hand_over(&mut self) -> Result<(), RunError> {
-        if self.changes.is_empty() {
-            return Ok(());
-        }
-        let changes = std::mem::take(&mut self.changes);
-        self.send(Message::Changes(changes))
-    }
-
-    fn send(&self, message: Message) -> Result<(), RunError> {
-        self.writer.send(message).map_err(|_| RunError::WriterGone)
+        self.outbox.hand_over()
     }
 
     /// Adds what was counted in the directory `path` to the run's counts.
@@ -560,5 +552,26 @@ impl Hands {
         run.counts.lock().unwrap_or_else(PoisonError::into_inner).add(&self.counts);
         run.progress.add_files(self.counts.files + self.counts.symlinks + self.counts.specials);
         self.counts = Counts::default();
+    }
+}
+
+/// What is on its way to the writer.
+#[derive(Debug)]
+pub struct Outbox {
+    changes: DirectoryChanges,
+    writer: Sender<Message>,
+}
+
+impl Outbox {
+    fn hand_over(&mut self) -> Result<(), RunError> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        let changes = std::mem::take(&mut self.changes);
+        self.send(Message::Changes(changes))
+    }
+
+    fn send(&self, message: Message) -> Result<(), RunError> {
+        self.writer.send(message).map_err(|_| RunError::WriterGone)
     }
 }

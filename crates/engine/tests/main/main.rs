@@ -8,6 +8,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 mod abilities;
 mod backup;
+mod checkpoints;
 mod claims;
 mod clones;
 mod counted;

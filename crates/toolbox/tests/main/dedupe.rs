@@ -119,6 +119,30 @@ fn equal_files_become_one_and_others_stay() {
     assert_eq!(plan_of(root, &OPTIONS).groups, [], "nothing is left to do");
 }
 
+/// Few small files are compared, others hashed: what is equal is the same on both sides of both limits.
+#[test]
+fn whatever_number_and_size_pairs_are_found() {
+    let dir = TempDir::new().unwrap();
+    for length in [1, 65_535, 65_536, 65_537] {
+        for number in 2..=7 {
+            let root = dir.path().join(format!("{number} of {length}"));
+            fs::create_dir(&root).unwrap();
+            // Two by two they are equal; the others differ from them in the last byte.
+            let files: Vec<(String, String)> = (0..number)
+                .map(|at| (format!("{at}"), format!("{}{}", "x".repeat(length - 1), at / 2)))
+                .collect();
+            let files: Vec<(&str, &str)> =
+                files.iter().map(|(path, content)| (&**path, &**content)).collect();
+            drop(tree(&root, &files));
+            let pair = |at: usize| (format!("{at}").into(), vec![vec![format!("{}", at + 1).into()]]);
+            let pairs: Vec<(PathBuf, Vec<Vec<PathBuf>>)> = (0..number - 1).step_by(2).map(pair).collect();
+            let mut found = paths(&plan_of(&root, &OPTIONS), &root);
+            found.sort();
+            assert_eq!(found, pairs, "{number} files of {length} bytes");
+        }
+    }
+}
+
 #[test]
 fn attributes_must_match_unless_they_are_ignored() {
     skip_unless!(linksnap_testkit::skip::is_root(), "owners are changed");
