@@ -1,7 +1,7 @@
 //! How much may be copied between two checkpoints, so that a signal need not wait long for a sync.
 //!
-//! A `syncfs` cannot be interrupted: who ends a run waits for the one at work. How long it takes depends on the disk. So the first checkpoint comes early, and the volume between two
-//! follows what the last one took.
+//! A `syncfs` cannot be interrupted: who ends a run waits for the one at work. How long it takes depends on the disk. So the
+//! first checkpoint comes early, and the volume between two follows what the last one took.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

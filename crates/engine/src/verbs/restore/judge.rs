@@ -138,8 +138,8 @@ impl Bonds {
         version.seen.links > 1 && version.stored_inode != 0
     }
 
-    /// Decides what has to be done with a name on `device`, of which `there` is there. If the answer is that it is the first of its
-    /// inode, the others wait until it is [settled](Self::settle).
+    /// Decides what has to be done with a name on `device`, of which `there` is there. If the answer is that it is the
+    /// first of its inode, the others wait until it is [settled](Self::settle).
     pub fn decide(
         &self,
         there: Option<(&DirFd, &[u8], &Stat)>,
