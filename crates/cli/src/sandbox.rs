@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use linksnap_catalog::Snapshot;
 use linksnap_engine::Repository;
 use linksnap_engine::job::Job;
 use linksnap_engine::sandbox::{self as engine, Confinement, Ground};
@@ -24,6 +25,19 @@ pub fn writing<'a, R: Send>(
 ) -> R {
     let grounds: Vec<Ground<'_>> = trees.into_iter().map(Ground::Tree).collect();
     engine::confined(&grounds, |confinement| tell(confinement, output), deed)
+}
+
+/// Does what removes snapshots of these jobs, all or some of those that are named with each, and writes nowhere else.
+pub fn removing<R: Send>(
+    doomed: &[(&Job, Vec<Snapshot>)],
+    output: &Output,
+    deed: impl FnOnce() -> R + Send,
+) -> R {
+    let jobs = || doomed.iter().map(|(job, _)| *job);
+    let look =
+        || doomed.iter().flat_map(|(job, snapshots)| engine::trunks(job, snapshots)).collect::<Vec<_>>();
+    let trunks = catalogs(&jobs().collect::<Vec<_>>(), output, look);
+    writing(trunks.iter().chain(jobs().map(Job::dir)), output, deed)
 }
 
 /// Does what only looks, and writes nowhere.

@@ -15,7 +15,8 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath,
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
 };
-use linksnap_inode::DirFd;
+use linksnap_catalog::{DirId, Holding, Snapshot};
+use linksnap_inode::{DirFd, path};
 
 use crate::job::{Job, JobError};
 use crate::repository::{Repository, RepositoryError};
@@ -26,7 +27,15 @@ const KNOWN: ABI = ABI::V6;
 /// As much as the first thread of a process usually has, in bytes.
 const STACK: NonZeroUsize = NonZeroUsize::new(8 << 20).expect("not zero");
 
+/// As many rules for trunks are worth their descriptors.
+pub(crate) const MOST_TRUNKS: usize = 128;
+
 /// Where something may be written.
+///
+/// At every link, and for every name that is made or removed, the kernel goes up from the directory until it comes to one
+/// with a rule (`collect_domain_accesses` in `security/landlock/fs.c`), and all threads take and drop references to the
+/// same few directories on that way. So a rule that allows nothing new, close to where most of the work will be done, is
+/// worth having. It must belong to the same sandbox: what is confined twice goes up for both.
 #[derive(Debug, Clone, Copy)]
 pub enum Ground<'a> {
     /// Everywhere below this directory.
@@ -85,6 +94,35 @@ pub fn readable(repository: &Repository) -> Result<Vec<Job>, RepositoryError> {
     let find = |name| Job::find(repository, &name);
     let there = |found: Result<Option<Job>, JobError>| found.ok().flatten();
     Ok(repository.jobs()?.into_iter().map(find).filter_map(there).collect())
+}
+
+/// Where the trees of these snapshots begin, and in them their sources: what a [`Ground`] of its own is worth having for
+/// whoever removes them; not more than are worth it. What cannot be opened or asked is left out.
+pub fn trunks(job: &Job, snapshots: &[Snapshot]) -> Vec<DirFd> {
+    let mut trunks = Vec::new();
+    let Ok(catalog) = job.catalog() else { return trunks };
+    for snapshot in snapshots {
+        let Ok(tree) = job.dir().open_dir(snapshot.name.as_bytes()) else { continue };
+        let mut above = vec![(Vec::new(), DirId::ROOT)];
+        while let Some((path, id)) = above.pop() {
+            trunks.extend(tree.open_within(&path).ok());
+            if trunks.len() >= MOST_TRUNKS {
+                return trunks;
+            }
+            let Ok(rows) = catalog.as_of(id, snapshot.id) else { continue };
+            let directories =
+                rows.iter().filter_map(|row| Some((row.name, row.version.child?, row.version.holding)));
+            for (name, child, holding) in directories {
+                let path = path::join(&path, name);
+                match holding {
+                    Holding::OnTheWay => above.push((path, child)),
+                    _ if trunks.len() < MOST_TRUNKS => trunks.extend(tree.open_within(&path).ok()),
+                    _ => return trunks,
+                }
+            }
+        }
+    }
+    trunks
 }
 
 fn confine(grounds: &[Ground<'_>]) -> Confinement {

@@ -3,7 +3,7 @@
 use linksnap_engine::repository::RepositoryError;
 use linksnap_engine::stages::retain::Clock;
 use linksnap_engine::verbs::backup::{
-    self as engine, BackupOptions, BackupSummary, PlannedStep, Recycle, Upheaval,
+    self as engine, BackupError, BackupOptions, BackupSummary, PlannedStep, Recycle, Upheaval,
 };
 use linksnap_engine::{Repository, Rules};
 
@@ -103,14 +103,15 @@ fn run(
         holder: environment::holder("backup", now),
     };
     let watcher = Watcher::new(output, target.job.as_str(), "starting");
-    let run = || match repository.filter(|_| !args.dry_run) {
-        Some(repository) => engine::backup(repository, &target.job, &options, &watcher),
+    let summary = match repository.filter(|_| !args.dry_run) {
+        Some(repository) => confined_run(repository, target, &options, (&watcher, output))?,
         None => {
             let mut step = |step: &PlannedStep| show(step, output, &watcher);
-            engine::preview(repository, &target.job, &options, &mut step, &watcher)
+            sandbox::writing(repository.map(Repository::dir), output, || {
+                engine::preview(repository, &target.job, &options, &mut step, &watcher)
+            })?
         }
     };
-    let summary = sandbox::writing(repository.map(Repository::dir), output, run)?;
     watcher.end();
     let backed = Backed {
         job: target.job.as_str(),
@@ -124,6 +125,20 @@ fn run(
         backed.lines(output).into_iter().for_each(|line| output.report(line));
     }
     Ok(exit(&summary))
+}
+
+/// Confined twice, one after the other: the rules that spare the building time can only be made once its trees are there.
+fn confined_run(
+    repository: &Repository,
+    target: &Target,
+    options: &BackupOptions,
+    (watcher, output): (&Watcher<'_>, &Output),
+) -> Result<BackupSummary, BackupError> {
+    let whole = repository.dir();
+    let prepare = || engine::prepare(repository, &target.job, options, watcher);
+    let mut prepared = sandbox::writing([whole], output, prepare)?;
+    let trunks = prepared.take_trunks();
+    sandbox::writing(trunks.iter().chain([whole]), output, || prepared.run())
 }
 
 fn exit(summary: &BackupSummary) -> Exit {

@@ -19,17 +19,39 @@ use crate::{clock, environment, locate, sandbox, several, signals, table};
 pub fn delete(args: &DeleteArgs, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let now = clock::now()?;
     let repository = locate::repository(global)?;
-    let deed = || choose_and_delete(&repository, now, args, global, output);
-    sandbox::writing([repository.dir()], output, deed)
+    let all = match sandbox::reading(&repository, output, || choose(&repository, now, args, global, output))?
+    {
+        Choice::Delete(all) => all,
+        Choice::Leave(exit) => return Ok(exit),
+    };
+    signals::listen()?;
+    let doomed: Vec<_> = all.iter().map(|one| (&one.job, one.snapshots.clone())).collect();
+    sandbox::removing(&doomed, output, || {
+        several::each(
+            &all,
+            |one| one.job.name().as_str(),
+            output,
+            |one| patiently(args.patience.wait, output, || one.delete(now, output)),
+        )
+    })
 }
 
-fn choose_and_delete(
+/// What is to be done.
+enum Choice {
+    /// Delete these.
+    Delete(Vec<Doomed>),
+    /// Nothing: it was only asked, or the answer was no.
+    Leave(Exit),
+}
+
+/// Says what would be freed, and asks. Writes nothing.
+fn choose(
     repository: &Repository,
     now: i64,
     args: &DeleteArgs,
     global: &Global,
     output: &Output,
-) -> Result<Exit, Failure> {
+) -> Result<Choice, Failure> {
     let found = locate::snapshots(repository, global, &args.snapshots)?;
     // All of them before the first goes.
     let all = found
@@ -43,19 +65,13 @@ fn choose_and_delete(
         if output.is_json() {
             all.iter().for_each(|one| output.json(&one.line(None)));
         }
-        return Ok(Exit::Done);
+        return Ok(Choice::Leave(Exit::Done));
     }
     if !args.yes && !is_confirmed(&all, output)? {
         output.remark("nothing is deleted");
-        return Ok(Exit::Failed);
+        return Ok(Choice::Leave(Exit::Failed));
     }
-    signals::listen()?;
-    several::each(
-        &all,
-        |one| one.job.name().as_str(),
-        output,
-        |one| patiently(args.patience.wait, output, || one.delete(now, output)),
-    )
+    Ok(Choice::Delete(all))
 }
 
 /// Asks; where there is nobody to ask, that is a failure.

@@ -32,7 +32,12 @@ pub fn prune(args: &PruneArgs, global: &Global, output: &Output) -> Result<Exit,
             },
         )
     };
-    sandbox::writing(subjects.iter().map(|subject| subject.job.dir()), output, all)
+    // Which of them go is decided under the lock.
+    let listed = |subject: &Subject| subject.job.snapshots().unwrap_or_default();
+    let list = || subjects.iter().map(|subject| (&subject.job, listed(subject))).collect::<Vec<_>>();
+    let jobs: Vec<&Job> = subjects.iter().map(|subject| &subject.job).collect();
+    let doomed = sandbox::catalogs(&jobs, output, list);
+    sandbox::removing(&doomed, output, all)
 }
 
 /// The time that the user wants to look at, if it is not now.

@@ -5,6 +5,7 @@ mod guards;
 mod preview;
 mod retention;
 mod room;
+mod site;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -17,7 +18,7 @@ use linksnap_catalog::{
 };
 use linksnap_inode::path;
 use linksnap_inode::pool;
-use linksnap_inode::{DirFd, Errno, Kind, Timestamp, clock, limits};
+use linksnap_inode::{DirFd, Errno, Stat, Timestamp, clock, limits};
 
 use crate::exclude::{RuleOptions, Rules};
 use crate::forecast::Forecast;
@@ -27,7 +28,7 @@ use crate::monitor::{Monitor, Phase, Progress, Wish};
 use crate::report::{Collected, Problem, ProblemKind, Problems};
 use crate::repository::Repository;
 use crate::snapshot::SnapshotName;
-use crate::source::{Footing, SourceError};
+use crate::source::{Footing, SourceError, Sources};
 use crate::stages::begin::{self, Begun};
 use crate::stages::build::{self, Past, Task};
 use crate::stages::checkpoint::{Checkpoints, Maker};
@@ -35,9 +36,7 @@ use crate::stages::guard::Tally;
 use crate::stages::plan::Known;
 use crate::stages::publish::{self, PublishError, Staged};
 use crate::stages::recover::{self, Recovered};
-use crate::stages::remove;
 use crate::stages::reserve;
-use crate::stages::retire;
 use crate::stages::run::{Counts, Hands, Message, Run, RunError, Told};
 use crate::stages::scan::{Mounts, Scope};
 use crate::tree::LocalTree;
@@ -47,6 +46,7 @@ pub use error::BackupError;
 pub use preview::{PlannedStep, preview};
 pub use retention::Pruned;
 pub use room::{Remedy, Scarce, Shortage};
+use site::Site;
 
 /// Times this much before the start of the scan are old enough to be trusted, in seconds: more than the
 /// coarsest time stamps of filesystems that are read here.
@@ -179,6 +179,36 @@ pub fn backup(
     options: &BackupOptions,
     monitor: &dyn Monitor,
 ) -> Result<BackupSummary, BackupError> {
+    prepare(repository, job, options, monitor)?.run()
+}
+
+/// A run that has everything open and locked, and builds next.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    recipe: Recipe<'a>,
+    sources: Sources,
+    rules: Rules,
+    tree: LocalTree,
+    footing: Footing,
+    /// The repository's directory, which no source enters.
+    repository: Stat,
+    begun: Begun,
+    /// All that were there before.
+    snapshots: Vec<Snapshot>,
+    /// The new one.
+    id: SnapshotId,
+    site: Site,
+    gained: Vec<String>,
+}
+
+/// Does what comes before the building of a snapshot: checks the sources, takes the job's lock, recovers, and opens the
+/// tree that will be built upon.
+pub fn prepare<'a>(
+    repository: &Repository,
+    job: &JobName,
+    options: &'a BackupOptions,
+    monitor: &'a dyn Monitor,
+) -> Result<Prepared<'a>, BackupError> {
     let problems = Problems::default();
     let rules = Rules::new(&options.rules)?;
     let root = open_root()?;
@@ -190,34 +220,65 @@ pub fn backup(
 
     let job = Job::open_or_create(repository, job)?;
     let begun = begin::begin(&job, &options.holder, options.now, monitor)?;
-    let scope = Scope {
-        sources: &sources,
-        rules: &rules,
-        mounts: if options.one_file_system { Mounts::Stay } else { Mounts::Cross },
-        repository: Some(repository_stat),
-    };
-    let recipe = Recipe { job: &job, options, monitor, problems: &problems };
+    let recipe = Recipe { job, options, monitor, problems };
     recipe.refuse_emptied(&sources, tree.root())?;
     let gained = recipe.look_at_filesystem(repository);
-    let summary = recipe.cook(scope, (&tree, &footing), begun).map_err(|error| recipe.explain(error))?;
-    Ok(BackupSummary { gained, ..summary })
+    let snapshots = begun.writer.snapshots().map_err(|source| recipe.catalog_error(source))?;
+    recipe.refuse_without_room(&snapshots)?;
+    let opened = recipe.open(begun, &snapshots, (&sources, &tree));
+    let (begun, id, site) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Err(recipe.explain(error)),
+    };
+    let repository = repository_stat;
+    Ok(Prepared { recipe, sources, rules, tree, footing, repository, begun, snapshots, id, site, gained })
+}
+
+impl Prepared<'_> {
+    /// Directories of the repository in which most is linked and removed: where the trees of staging and basis begin,
+    /// and those of the sources in them. Whoever confines the building has reason to give each a rule of its own:
+    /// [`Ground`](crate::sandbox::Ground) says why. To be asked once.
+    pub fn take_trunks(&mut self) -> Vec<DirFd> {
+        self.site.take_trunks(self.recipe.job.workshop())
+    }
+
+    /// Builds the snapshot, publishes it, and follows the job's retention.
+    pub fn run(self) -> Result<BackupSummary, BackupError> {
+        let Self { recipe, sources, rules, tree, footing, repository, begun, snapshots, id, site, gained } =
+            self;
+        let scope = Scope {
+            sources: &sources,
+            rules: &rules,
+            mounts: if recipe.options.one_file_system { Mounts::Stay } else { Mounts::Cross },
+            repository: Some(repository),
+        };
+        let cooked = recipe.cook((scope, site), (&tree, &footing), begun, (id, snapshots));
+        let summary = cooked.map_err(|error| recipe.explain(error))?;
+        Ok(BackupSummary { gained, ..summary })
+    }
 }
 
 fn open_root() -> Result<DirFd, BackupError> {
     DirFd::open_root("/".as_ref()).map_err(|fault| SourceError::from(fault.at("/")).into())
 }
 
-fn stat_of(repository: &Repository) -> Result<linksnap_inode::Stat, BackupError> {
+fn stat_of(repository: &Repository) -> Result<Stat, BackupError> {
     let stat = repository.dir().stat();
     stat.map_err(|fault| JobError::from(fault.at(repository.path())).into())
 }
 
-/// One run, once everything is open and locked.
+/// One run, once its job is open and locked.
 struct Recipe<'a> {
-    job: &'a Job,
+    job: Job,
     options: &'a BackupOptions,
     monitor: &'a dyn Monitor,
-    problems: &'a Problems,
+    problems: Problems,
+}
+
+impl std::fmt::Debug for Recipe<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recipe").field("job", &self.job).finish_non_exhaustive()
+    }
 }
 
 /// What building gave.
@@ -230,20 +291,33 @@ struct Built {
 }
 
 impl Recipe<'_> {
+    /// Begins the snapshot in the catalog, and opens the trees of the run.
+    fn open(
+        &self,
+        mut begun: Begun,
+        snapshots: &[Snapshot],
+        (sources, tree): (&Sources, &LocalTree),
+    ) -> Result<(Begun, SnapshotId, Site), BackupError> {
+        let id = begun.writer.begin_snapshot(self.options.now);
+        let id = id.map_err(|source| self.catalog_error(source))?;
+        self.monitor.reached(Phase::Build);
+        match self.open_site(snapshots, (sources, tree.root())) {
+            Ok(site) => Ok((begun, id, site)),
+            Err(error) => Err(self.give_up(error, (id, begun.writer))),
+        }
+    }
+
     fn cook(
         &self,
-        scope: Scope<'_>,
+        (scope, site): (Scope<'_>, Site),
         (tree, footing): (&LocalTree, &Footing),
         begun: Begun,
+        (id, snapshots): (SnapshotId, Vec<Snapshot>),
     ) -> Result<BackupSummary, BackupError> {
         let Begun { mut writer, sync, recovered, lock: _lock } = begun;
         let sync = &sync;
-        let snapshots = writer.snapshots().map_err(|source| self.catalog_error(source))?;
-        self.refuse_without_room(&snapshots)?;
-        let id = writer.begin_snapshot(self.options.now).map_err(|source| self.catalog_error(source))?;
-        self.monitor.reached(Phase::Build);
         let sources = scope.sources;
-        let built = self.build(scope, tree, &mut writer, (id, &snapshots), sync);
+        let built = self.build((scope, site), tree, &mut writer, (id, &snapshots), sync);
         let built = match built {
             Ok(built) => built,
             Err(error) => return Err(self.give_up(error, (id, writer))),
@@ -310,13 +384,13 @@ impl Recipe<'_> {
         sync: &DirFd,
     ) -> Result<(SnapshotName, Held), BackupError> {
         let fail = |source| BackupError::Publish { job: self.job.name().clone(), source };
-        let name = publish::free_name(self.job, taken, self.options.now).map_err(fail)?;
+        let name = publish::free_name(&self.job, taken, self.options.now).map_err(fail)?;
         let kept: Vec<PathProblem> = problems.list.iter().map(path_problem).collect();
         let added = self.added(built, id, writer)?;
         let totals = totals(&built.counts, added, problems);
         writer.tag(id, &self.options.tags.join(",")).map_err(|source| self.catalog_error(source))?;
         let staged = Staged { id, name: &name, totals: &totals, problems: &kept };
-        match publish::publish(self.job, writer, sync, &staged, self.monitor) {
+        match publish::publish(&self.job, writer, sync, &staged, self.monitor) {
             Ok(()) => Ok((name, added)),
             Err(source) => {
                 if matches!(source, PublishError::Sync(_)) {
@@ -339,7 +413,7 @@ impl Recipe<'_> {
 
     /// A write was lost: neither tree nor rows can be trusted any more.
     fn drop_all(&self, id: SnapshotId, writer: &mut Writer) {
-        let dropped = recover::drop_staging(self.job)
+        let dropped = recover::drop_staging(&self.job)
             .map_err(|fault| fault.to_string())
             .and_then(|()| writer.forget_unpublished(id).map_err(|error| error.to_string()));
         if let Err(message) = dropped {
@@ -398,14 +472,7 @@ impl Recipe<'_> {
         if matches!(error, RunError::Interrupted) {
             writer.close_quickly();
         }
-        self.run_error(error)
-    }
-
-    fn run_error(&self, source: RunError) -> BackupError {
-        if matches!(source, RunError::Interrupted) {
-            return BackupError::Interrupted;
-        }
-        BackupError::Run { job: self.job.name().clone(), source }
+        BackupError::of_run(self.job.name(), error)
     }
 
     fn catalog_error(&self, source: CatalogError) -> BackupError {
@@ -414,7 +481,7 @@ impl Recipe<'_> {
 
     fn build(
         &self,
-        scope: Scope<'_>,
+        (scope, site): (Scope<'_>, Site),
         tree: &LocalTree,
         writer: &mut Writer,
         (id, snapshots): (SnapshotId, &[Snapshot]),
@@ -425,20 +492,19 @@ impl Recipe<'_> {
         let published = |one: &&Snapshot| one.state == State::Published;
         let basis = snapshots.iter().rfind(published);
         let resumes = snapshots.iter().any(|one| one.state == State::Building);
-        let basis_dir = basis.and_then(|basis| self.open_basis(basis));
-        let (staging, scaffold) = self.open_staging()?;
+        let scaffold = site.scaffold;
         let progress = Progress::default();
         let sources = scope.sources.count();
         let run = Run {
             scope,
             monitor: self.monitor,
-            problems: self.problems,
+            problems: &self.problems,
             progress: &progress,
-            staging,
+            staging: site.staging,
             staging_path: self.job.workshop_path(layout::STAGING),
-            trash: self.at(layout::TRASH, recover::open_trash(self.job))?,
+            trash: self.at(layout::TRASH, recover::open_trash(&self.job))?,
             emptying: Mutex::default(),
-            basis: basis_dir,
+            basis: site.basis,
             resumes,
             building: id,
             racy_from: self.racy_from()?,
@@ -462,7 +528,8 @@ impl Recipe<'_> {
         drop(reader);
         let first = Task::root(
             root_versions(&rows, id),
-            Past { catalog: true, scaffold: scaffold != Scaffold::Empty },
+            // However empty: the directories above the sources are there.
+            Past { catalog: true, scaffold: true },
         );
         self.run_pool(&run, tree, first, writer, sync)?;
         let counts = *run.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -531,7 +598,7 @@ impl Recipe<'_> {
             match message {
                 Message::Checkpoint if stopped.load(Ordering::Relaxed) => run.checkpoints.made(),
                 Message::Checkpoint => {
-                    checkpoint(writer, sync, self.job, self.monitor)?;
+                    checkpoint(writer, sync, &self.job, self.monitor)?;
                     run.checkpoints.made();
                 }
                 Message::Changes(_) if stopped.load(Ordering::Relaxed) => {}
@@ -543,58 +610,6 @@ impl Recipe<'_> {
 
     fn at<T>(&self, name: &[u8], result: Result<T, linksnap_inode::Fault>) -> Result<T, RunError> {
         result.map_err(|fault| fault.at(self.job.workshop_path(name)).into())
-    }
-
-    /// Opens staging, and says what is in it.
-    fn open_staging(&self) -> Result<(DirFd, Scaffold), RunError> {
-        let workshop = self.job.workshop();
-        let scaffold = match workshop.stat_entry(layout::STAGING) {
-            Ok(stat) if stat.kind == Kind::Directory => Scaffold::Interrupted,
-            Ok(stat) => {
-                let gone = recover::open_trash(self.job)
-                    .and_then(|trash| remove::discard(workshop, layout::STAGING, Some(stat.kind), &trash));
-                self.at(layout::STAGING, gone)?;
-                self.recycle()?
-            }
-            Err(fault) if fault.is(Errno::NOENT) => self.recycle()?,
-            Err(fault) => return self.at(layout::STAGING, Err(fault)),
-        };
-        if scaffold == Scaffold::Empty {
-            self.at(layout::STAGING, workshop.make_dir(layout::STAGING))?;
-        }
-        let staging = self.at(layout::STAGING, workshop.open_dir(layout::STAGING))?;
-        self.at(layout::STAGING, crate::stages::apply::open_up(&staging))?;
-        Ok((staging, scaffold))
-    }
-
-    /// Takes the retired tree for staging, if there is one and that is wanted.
-    fn recycle(&self) -> Result<Scaffold, RunError> {
-        if self.options.recycle == Recycle::Never {
-            retire::drop_scaffold(self.job)?;
-            return Ok(Scaffold::Empty);
-        }
-        self.monitor.reached(Phase::Recycle);
-        Ok(if retire::take_scaffold(self.job)? { Scaffold::Recycled } else { Scaffold::Empty })
-    }
-
-    /// The newest snapshot's tree; if somebody has taken it away, everything is copied, and that is said.
-    fn open_basis(&self, basis: &Snapshot) -> Option<DirFd> {
-        self.job.dir().open_dir(basis.name.as_bytes()).map_or_else(
-            |fault| {
-                self.problems.add(
-                    self.monitor,
-                    Problem {
-                        kind: ProblemKind::Notice,
-                        path: linksnap_inode::dir::path_bytes(&self.job.path().join(&basis.name)).to_vec(),
-                        message: format!(
-                            "the newest snapshot cannot be opened, so nothing can be linked: {fault}"
-                        ),
-                    },
-                );
-                None
-            },
-            Some,
-        )
     }
 
     fn racy_from(&self) -> Result<Timestamp, RunError> {

@@ -1,6 +1,6 @@
 //! Threads that are confined: what they cannot do, whatever they try, and that nothing is kept from them that they need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
@@ -11,8 +11,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use linksnap_engine::repository::{Durability, Repository};
-use linksnap_engine::sandbox::{Confinement, Ground, confined};
+use linksnap_engine::sandbox::{self, Confinement, Ground, confined};
 use linksnap_engine::stages::retire::Fate;
+use linksnap_engine::verbs::backup;
 use linksnap_engine::verbs::restore::{self, Existing, Extra, Ownership, RestoreOptions};
 use linksnap_engine::verbs::verify::{self, VerifyOptions};
 use linksnap_engine::{Monitor, Phase, Progress, Selector, Wish};
@@ -328,6 +329,35 @@ fn a_life_in_the_sandbox(kind: FsKind, mib: u64) {
     }
     kitchen.assert_sound();
     kitchen.assert_accounts();
+}
+
+#[test]
+fn a_run_and_a_delete_give_rules_to_where_most_of_their_work_will_be() {
+    needs_kernel!(has_landlock(), "Landlock, version 6");
+    let mut kitchen = Kitchen::new();
+    small_source(&kitchen);
+    let first = kitchen.backup();
+    kitchen.options.now += 60;
+    let repository = kitchen.open();
+    let name = Kitchen::job_name();
+    let mut prepared = backup::prepare(&repository, &name, &kitchen.options, &linksnap_engine::Silent)
+        .expect("everything is there");
+    let identities = |trunks: &[DirFd]| -> BTreeSet<(u64, u64)> {
+        trunks.iter().map(|trunk| trunk.stat().expect("attributes").identity()).collect()
+    };
+    let of =
+        |path: PathBuf| DirFd::open_root(&path).expect("a directory").stat().expect("attributes").identity();
+    let trunks = prepared.take_trunks();
+    let [staging, basis] =
+        [kitchen.workshop().join("staging"), first.path.clone()].map(|tree| of(kitchen.in_snapshot(&tree)));
+    assert!(identities(&trunks).is_superset(&[of(kitchen.workshop()), staging, basis].into()));
+    let grounds: Vec<_> = trunks.iter().chain([repository.dir()]).map(Ground::Tree).collect();
+    let summary = within(&grounds, || prepared.run()).expect("Landlock").expect("a snapshot");
+    assert_eq!((summary.counts.made_inodes, &summary.problems.list[..]), (0, [].as_slice()));
+
+    let (job, doomed) = (kitchen.job(), kitchen.snapshots());
+    let trunks = sandbox::trunks(&job, &doomed);
+    assert!(identities(&trunks).is_superset(&[basis, of(summary.path.clone())].into()));
 }
 
 #[test]

@@ -83,6 +83,14 @@ pub enum BackupError {
 }
 
 impl BackupError {
+    /// Of a run of this job that ended so.
+    pub(super) fn of_run(job: &JobName, source: RunError) -> Self {
+        match source {
+            RunError::Interrupted => Self::Interrupted,
+            source => Self::Run { job: job.clone(), source },
+        }
+    }
+
     /// Its class.
     #[must_use]
     pub fn class(&self) -> Class {

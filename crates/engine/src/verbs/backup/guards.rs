@@ -85,7 +85,7 @@ impl Recipe<'_> {
         let reader = Reader::open(&self.job.catalog_path()).map_err(|error| self.catalog_error(error))?;
         let published = reader.published().map_err(|error| self.catalog_error(error))?;
         match published.last() {
-            Some(basis) => refuse_emptied(sources, root, (self.job, &reader), basis),
+            Some(basis) => refuse_emptied(sources, root, (&self.job, &reader), basis),
             None => Ok(()),
         }
     }

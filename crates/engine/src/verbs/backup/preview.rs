@@ -91,11 +91,7 @@ pub fn preview(
         problems: &problems,
         counts: Counts::default(),
     };
-    let fail = |source| BackupError::Run { job: job.clone(), source };
-    walk.all().map_err(|error| match error {
-        RunError::Interrupted => BackupError::Interrupted,
-        error => fail(error),
-    })?;
+    walk.all().map_err(|error| BackupError::of_run(job, error))?;
     Ok(BackupSummary {
         snapshot: None,
         path: repository.map_or_else(PathBuf::new, |repository| repository.path().join(job.as_str())),

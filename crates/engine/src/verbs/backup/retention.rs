@@ -44,7 +44,7 @@ impl Recipe<'_> {
 
     /// Empties the trash, whoever has filled it.
     pub(super) fn empty_trash(&self, problems: &mut Collected) {
-        match retire::empty_trash(self.job, self.monitor) {
+        match retire::empty_trash(&self.job, self.monitor) {
             Ok(notice) => {
                 notice.iter().for_each(|notice| self.monitor.problem(notice));
                 problems.add(notice);
@@ -54,7 +54,7 @@ impl Recipe<'_> {
     }
 
     fn follow(&self, retention: &Retention, writer: &mut Writer) -> Result<Pruned, PruneError> {
-        let (job, now) = (self.job, self.options.now);
+        let (job, now) = (&self.job, self.options.now);
         let published = job.snapshots()?;
         let retention = prune::settle_room(job, retention, self.monitor)?;
         let mut plan = prune::decide(job, &published, &retention, now)?;

@@ -129,14 +129,14 @@ impl Recipe<'_> {
         let workshop = self.job.workshop();
         let trash = workshop.open_within(layout::TRASH).and_then(|trash| trash.names());
         workshop.stat_entry(layout::STAGING).is_ok()
-            || retire::peek_scaffold(self.job).is_some()
+            || retire::peek_scaffold(&self.job).is_some()
             || trash.is_ok_and(|names| !names.is_empty())
     }
 
     /// If the run failed for want of room: says of what, and what would make some.
     pub(super) fn explain(&self, error: BackupError) -> BackupError {
         let job = self.job.name().clone();
-        let Some(scarce) = scarce(self.job, &error) else { return error };
+        let Some(scarce) = scarce(&self.job, &error) else { return error };
         let shortage = Shortage { scarce, remedy: self.remedy() };
         match error {
             BackupError::Run { source, .. } => {
@@ -156,7 +156,7 @@ impl Recipe<'_> {
             return Remedy::Elsewhere;
         }
         let retention = self.options.retention.as_ref();
-        let freed = retention.and_then(|rules| if_pruned(self.job, &published, rules, self.options.now));
+        let freed = retention.and_then(|rules| if_pruned(&self.job, &published, rules, self.options.now));
         freed.filter(|freed| freed.bytes > 0 || freed.inodes > 0).map_or(Remedy::Delete, Remedy::Prune)
     }
 
