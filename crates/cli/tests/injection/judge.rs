@@ -226,7 +226,7 @@ fn backup(scene: &Scene, before: &Before, end: End, (fault, output): (&Fault, &O
         [] => Vec::new(),
         [name] => {
             let stored = scene.copy_in(&scene.snapshot_path(name));
-            if end == End::Code(3) || is_of_owner(fault) {
+            if end == End::Code(3) || is_for_root_only(fault) {
                 return unexplained(&before.source, stored, &problems_below(output, &scene.source()));
             }
             let mut wrong = differences(&before.source, stored.as_ref(), links(fault));
@@ -252,12 +252,12 @@ fn links(fault: &Fault) -> Compare {
 /// What a filesystem or a user cannot set is told once and recorded; the inode is not made anew each night.
 fn is_for_good(fault: &Fault) -> bool {
     let refused = ["ENOSPC", "EOPNOTSUPP", "EPERM"].iter().any(|error| fault.blow == Blow::Error(error));
-    is_of_owner(fault) || (fault.call.ends_with("setxattr") && refused)
+    is_for_root_only(fault) || (fault.call.ends_with("setxattr") && refused)
 }
 
-/// Who may not give files away is told so once, by a warning.
-fn is_of_owner(fault: &Fault) -> bool {
-    fault.call.starts_with("fchown") && fault.blow == Blow::Error("EPERM")
+/// Who may not give files away, or make devices, is told so by a warning: what stands in for them is right by design.
+fn is_for_root_only(fault: &Fault) -> bool {
+    (fault.call.starts_with("fchown") || fault.call == "mknodat") && fault.blow == Blow::Error("EPERM")
 }
 
 fn restored(
@@ -270,7 +270,7 @@ fn restored(
     let target = target(scene, deed);
     let copy = scene.copy_in(&target);
     match end {
-        End::Code(0) if !is_of_owner(fault) => differences(&before.source, copy.as_ref(), links(fault)),
+        End::Code(0) if !is_for_root_only(fault) => differences(&before.source, copy.as_ref(), links(fault)),
         End::Code(0 | 3 | 4) => {
             let root = target.join(scene.source().strip_prefix("/").expect("absolute"));
             unexplained(&before.source, copy, &problems_below(output, &root))
