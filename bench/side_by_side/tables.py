@@ -10,6 +10,7 @@ from .figures import Book, Figure, Setting
 from .ratios import ratio, spread
 from .tools import FLOORS, Role
 
+OURS = "linksnap"
 FLOOR = "floor"
 HEAD = (
     "| | seconds until all is on disk | until it ends | against the floor | against the best other | user + sys"
@@ -34,6 +35,7 @@ def whole(book: Book, legend: Legend, machine: Mapping[str, str], command: str) 
         f"```sh\n{command}\n```\n",
         f"| | |\n|---|---|\n{facts}",
         EXPLAINED,
+        overview(book, legend),
         *(table(book, legend, setting) for setting in book.settings()),
         skipped(book),
     ]
@@ -47,6 +49,46 @@ EXPLAINED = (
     " is on disk. *takes* is what the filesystem gave out for this, *store* what all snapshots of the tool take"
     " then, with inodes.\n"
 )
+
+
+def overview(book: Book, legend: Legend) -> str:
+    """All cases of a kind in one table: how many times as long as linksnap each of the others took."""
+    parts = []
+    for kind in dict.fromkeys(_kind(setting) for setting in book.settings()):
+        settings = [setting for setting in book.settings() if _kind(setting) == kind]
+        names = dict.fromkeys(name for setting in settings for name in book.tools(setting))
+        others = [name for name in legend.roles if name in names and name not in (OURS, FLOOR)]
+        rows = "".join(_overview_row(book, legend, setting, others) for setting in settings)
+        head = "| | linksnap, seconds | against the floor |" + "".join(f" {name} |" for name in others)
+        parts.append(f"### {kind}\n\n{head}\n|---|---|---|{'---|' * len(others)}\n{rows}")
+    return f"## Overview\n\n{OVERVIEW}\n\n" + "\n".join(parts) if parts else ""
+
+
+OVERVIEW = (
+    "The last columns: the time of others as a multiple of linksnap's, within a round; **below 1 the other is"
+    " faster**. In brackets: its result was wrong, or it does less than a tool (a bare copy, a look, hashes)."
+)
+
+
+def _kind(setting: Setting) -> str:
+    files = f"{setting.files:,} files, " if setting.files else ""
+    return f"{files}{setting.filesystem}, {setting.caches} caches"
+
+
+def _overview_row(book: Book, legend: Legend, setting: Setting, others: list[str]) -> str:
+    ours = seconds_of(book.of(setting, OURS))
+    floor = ratio(ours, seconds_of(book.of(setting, FLOOR)))
+
+    def times(name: str) -> str:
+        value = ratio(seconds_of(book.of(setting, name)), ours)
+        if value is None:
+            return ""
+        text = f"**{value:.2f}**" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+        less = legend.roles[name] is Role.REFERENCE or _is_wrong(book, setting, name)
+        return f"({text})" if less else text
+
+    cells = [setting.case, _spread(list(ours.values())) if ours else "", _ratio(floor), *map(times, others)]
+    return "| " + " | ".join(cells) + " |\n"
 
 
 def table(book: Book, legend: Legend, setting: Setting) -> str:
@@ -139,7 +181,7 @@ def _row(book: Book, legend: Legend, setting: Setting, name: str) -> str:
 def _label(setting: Setting, name: str, role: Role) -> str:
     if role is Role.FLOOR:
         return f"*{name}: {FLOORS.get(setting.case, '')}*"
-    return f"**{name}**" if name == "linksnap" else f"{name}, {role.value}" if role is not Role.TOOL else name
+    return f"**{name}**" if name == OURS else f"{name}, {role.value}" if role is not Role.TOOL else name
 
 
 def _spread(values: list[float]) -> str:

@@ -41,6 +41,19 @@ class Tables(unittest.TestCase):
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         self.assertEqual(cells[1:5], ["1.500 [1.500–1.500]", "1.000", "2.00", "0.60 (restic)"])
 
+    def test_the_overview_has_every_case_and_says_who_is_faster(self) -> None:
+        self.book.note(Remark(notes.SETTING, "rsync", "wrong", "a file is missing"))
+        lines = tables.overview(self.book, notes.LEGEND).splitlines()
+        head = next(line for line in lines if line.startswith("| | linksnap"))
+        row = next(line for line in lines if line.startswith(f"| {notes.SETTING.case} |"))
+        cells = dict(zip(head.split("|"), row.split("|"), strict=True))
+        self.assertEqual(cells[" linksnap, seconds "].strip(), "1.500 [1.500–1.500]")
+        self.assertEqual(cells[" against the floor "].strip(), "2.00")
+        # Half a second until all is on disk is added to each.
+        self.assertEqual(cells[" rsync "].strip(), "(3.00)")
+        self.assertEqual(cells[" restic "].strip(), "1.67")
+        self.assertEqual(cells[" cp "].strip(), "(**0.40**)")
+
     def test_what_is_wrong_is_said_below_the_table(self) -> None:
         self.book.note(Remark(notes.SETTING, "restic", "wrong", "a file is missing"))
         self.assertIn("restic, wrong: a file is missing", tables.table(self.book, notes.LEGEND, notes.SETTING))

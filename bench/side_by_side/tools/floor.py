@@ -25,7 +25,7 @@ FLOORS = {
     "deep": "link-loop",
     "changed": "link-loop, then copy-loop of what changed",
     "renamed": "link-loop of the tree before (as many names)",
-    "chmod": "link-loop of the tree before (as many names; new inodes are not in it)",
+    "chmod": "link-loop, then copy-loop --attributes of what changed",
     "append": "copy-loop of the file (clones where the filesystem can)",
     "steady": "stat-walk of the source",
     "steady-changed": "copy-loop --basis --since: of what changed, and links to what others changed",
@@ -70,11 +70,12 @@ class BareTrees(Trees):
     def first(self) -> Deed:
         return self.loop("copy-loop", self.source, self.ready(self.grow()), self.nothing)
 
-    def changed(self) -> Deed:
+    def changed(self, *more: str) -> Deed:
+        """Links to all that was there, and copies in place of those that changed."""
         before, stamp = self.trees[-1], self.stamp(self.trees[-1])
         new = self.grow()
         link = self.loop("link-loop", before, new)
-        copy = self.loop("copy-loop", self.source, new, stamp)
+        copy = self.loop("copy-loop", self.source, new, stamp, *more)
         return line(f"{quoted(*link.argv)} && {quoted(*copy.argv)}")
 
     def loop(self, name: str, *arguments: object) -> Deed:
@@ -120,7 +121,7 @@ class Floor(BareTrees):
         return self.unchanged()
 
     def chmod(self) -> Deed:
-        return self.unchanged()
+        return self.changed("--attributes")
 
     def append(self) -> Deed:
         return self.first()

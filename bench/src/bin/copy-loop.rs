@@ -41,6 +41,9 @@ struct Arguments {
     /// A file: what was modified after it, but not after STAMP, is linked from BASIS
     #[arg(long, requires = "basis")]
     since: Option<PathBuf>,
+    /// What was changed in any way after a stamp counts as newer, its attributes included (ctime)
+    #[arg(long)]
+    attributes: bool,
     /// Directories at work at a time
     #[arg(long, default_value = "2")]
     threads: NonZeroUsize,
@@ -60,6 +63,7 @@ type Time = (i64, u32);
 struct Trees {
     from: OwnedFd,
     to: OwnedFd,
+    attributes: bool,
     stamp: Time,
     basis: Option<(OwnedFd, Time)>,
 }
@@ -83,6 +87,7 @@ fn main() -> Result<(), Fault> {
     let trees = Trees {
         from: open_directory(CWD, &arguments.from)?,
         to: open_directory(CWD, &arguments.to)?,
+        attributes: arguments.attributes,
         stamp: modified_at(&arguments.stamp)?,
         basis,
     };
@@ -152,12 +157,12 @@ enum Renewed {
 
 impl Place<'_> {
     fn renew(&self, name: &CStr, stat: &Statx) -> Result<Renewed, Errno> {
-        if modified(stat) > self.trees.stamp {
+        if self.changed(stat) > self.trees.stamp {
             copy_file(&self.from, self.within(&self.to, &self.trees.to)?, name, stat)?;
             return Ok(Renewed::Copied);
         }
         match &self.trees.basis {
-            Some((basis, since)) if modified(stat) > *since => {
+            Some((basis, since)) if self.changed(stat) > *since => {
                 let to = self.within(&self.to, &self.trees.to)?;
                 remove(to, name)?;
                 linkat(self.within(&self.basis, basis)?, name, to, name, AtFlags::empty())?;
@@ -165,6 +170,10 @@ impl Place<'_> {
             }
             _ => Ok(Renewed::Kept),
         }
+    }
+
+    fn changed(&self, stat: &Statx) -> Time {
+        if self.trees.attributes { (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) } else { modified(stat) }
     }
 
     /// This place in the tree whose root is `root`.
