@@ -8,7 +8,7 @@ use linksnap_inode::{DirFd, Errno, Fault, Kind, Names, Stat, Timestamp, Xattrs};
 use crate::source;
 use crate::stages::apply::{self, Place};
 use crate::stages::fingerprint::Fingerprint;
-use crate::stages::keep;
+use crate::stages::keep::{self, Kept};
 use crate::stages::plan::{self, Action, Known, Step};
 use crate::stages::run::{Hands, Run, RunError};
 use crate::stages::scan::{self, Scanned};
@@ -140,15 +140,19 @@ pub fn build<T: Tree>(
             return finish(run, &task.path, hands);
         }
     };
-    let staging_fault = |fault| run.staging_fault(&task.path, fault);
-    let staging = open_staging(run, &task).map_err(staging_fault)?;
-    let scaffold = scaffold_names(&task, &staging).map_err(staging_fault)?;
-    let children = match keep::keep(run, &task, &opened, (&staging, &scaffold), hands)? {
-        Some(children) => children,
-        None => {
-            task.read_own(hands)?;
-            fill(run, &task, opened, (&staging, &scaffold), hands)?
-        }
+    let staging = open_staging(run, &task).map_err(|fault| run.staging_fault(&task.path, fault))?;
+    let scaffold = scaffold_names(run, &task, &staging)?;
+    let kept = keep::keep(run, &task, &opened, (&staging, &scaffold), hands)?;
+    let children = if let Kept::Whole(children) = kept {
+        children
+    } else {
+        task.read_own(hands)?;
+        task.past.scaffold |= matches!(kept, Kept::Begun);
+        let scaffold = match kept {
+            Kept::Begun => scaffold_names(run, &task, &staging)?,
+            _ => scaffold,
+        };
+        fill(run, &task, opened, (&staging, &scaffold), hands)?
     };
     run.progress.add_directory();
     finish(run, &task.path, hands)?;
@@ -240,11 +244,11 @@ fn open_staging(run: &Run<'_>, task: &Task) -> Result<DirFd, Fault> {
     }
 }
 
-fn scaffold_names(task: &Task, staging: &DirFd) -> Result<Names, Fault> {
+fn scaffold_names(run: &Run<'_>, task: &Task, staging: &DirFd) -> Result<Names, RunError> {
     if !task.past.scaffold {
         return Ok(Names::default());
     }
-    let mut names = staging.names()?;
+    let mut names = staging.names().map_err(|fault| run.staging_fault(&task.path, fault))?;
     names.sort_by_name();
     Ok(names)
 }

@@ -1,8 +1,12 @@
 //! Directories that need no look at their versions: when that is, and that it is never so when it must not be.
 
+use std::io::ErrorKind;
+
 use linksnap_engine::stages::fingerprint;
 use linksnap_engine::verbs::backup::{BackupSummary, Thoroughness};
 use linksnap_testkit::listing::{Compare, Listing};
+use linksnap_testkit::loopfs::{FsKind, LoopFs};
+use linksnap_testkit::or_skip;
 use linksnap_testkit::tree::{Edit, TreeBuilder, apply};
 
 use crate::kill::{Chance, plenty, some_edit};
@@ -18,9 +22,18 @@ fn true_fingerprints(kitchen: &Kitchen) -> u64 {
 /// A kitchen in its steady state, in which no directory's turn comes to be looked at whole.
 fn steady() -> Kitchen {
     let mut kitchen = Kitchen::new();
+    kitchen.keep_last(2);
+    settled(kitchen)
+}
+
+/// One that keeps everything: each run begins with nothing.
+fn growing() -> Kitchen {
+    settled(Kitchen::new())
+}
+
+fn settled(mut kitchen: Kitchen) -> Kitchen {
     plenty(&kitchen);
     kitchen.options.validate = Thoroughness::Share(u32::MAX);
-    kitchen.keep_last(2);
     for _ in 0..3 {
         drop(kitchen.backup());
     }
@@ -49,6 +62,56 @@ fn unchanged_directories_need_no_look_at_their_versions() {
     assert!(counts.kept_directories >= 9, "{counts:?}");
     assert_eq!(counts.unchanged, counts.files + counts.symlinks + counts.specials);
     assert_eq!((counts.copied_files, counts.linked_entries), (0, 0));
+}
+
+#[test]
+fn unchanged_directories_are_linked_without_a_look_at_their_versions() {
+    let mut kitchen = growing();
+    let counts = run(&mut kitchen).counts;
+    assert!(counts.kept_directories >= 9, "{counts:?}");
+    assert_eq!(counts.unchanged, counts.files + counts.symlinks + counts.specials);
+    // Of a file with several names only the first is linked from the snapshot before.
+    assert_eq!((counts.copied_files, counts.made_inodes, counts.kept_entries), (0, 0, 0));
+}
+
+#[test]
+fn what_cannot_be_linked_ends_the_short_way_and_not_the_run() {
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 64, &[]));
+    let mut kitchen = settled(Kitchen::in_dir(&disk.path()));
+    let before = run(&mut kitchen);
+    // The last of a directory has as many names as ext4 allows (`EXT4_LINK_MAX`).
+    let directory = kitchen.in_snapshot(&before.path).join("many/3");
+    let names = std::fs::read_dir(&directory).expect("readable");
+    let last = names.map(|name| name.expect("readable").path()).max().expect("some");
+    std::fs::create_dir(disk.path().join("names")).expect("a directory");
+    let names =
+        (0..65_000).map(|number| std::fs::hard_link(&last, disk.path().join(format!("names/{number}"))));
+    let refused: Vec<_> = names.filter_map(Result::err).map(|error| error.kind()).collect();
+    assert!(refused.len() < 100 && refused.contains(&ErrorKind::TooManyLinks), "{} refused", refused.len());
+    let counts = kitchen.backup().counts;
+    std::fs::remove_dir_all(disk.path().join("names")).expect("removed");
+    assert_eq!((counts.copied_files, counts.made_inodes), (1, 1));
+    // What the short way had linked before it ended is in its place. The names came and went above the source.
+    assert_eq!(counts.kept_directories, before.counts.kept_directories - 2);
+    assert!(counts.kept_entries > 0, "{counts:?}");
+    let counts = run(&mut kitchen).counts;
+    assert_eq!((counts.copied_files, counts.made_inodes), (0, 0));
+}
+
+#[test]
+fn a_basis_that_is_not_what_it_was_is_not_linked_the_short_way() {
+    let mut kitchen = growing();
+    let before = run(&mut kitchen);
+    let basis = kitchen.in_snapshot(&before.path);
+    let bytes = std::fs::read(basis.join("many/3/3")).expect("readable");
+    // The same file by all that can be seen of it, but another inode.
+    drop(TreeBuilder::new(&basis).delete("many/3/3").file("many/3/3", bytes));
+    std::fs::copy(basis.join("many/4/4"), basis.join("many/4/more")).expect("a name more");
+    let summary = kitchen.backup();
+    assert!(!summary.problems.list.is_empty(), "nothing was said");
+    assert_eq!(summary.counts.kept_directories, before.counts.kept_directories - 2);
+    let source = Listing::read(&kitchen.source);
+    assert_eq!(source.diff(&kitchen.listing(&summary), Compare::COPY), [""; 0]);
 }
 
 #[test]
@@ -91,8 +154,16 @@ fn a_deleted_newest_snapshot_leaves_no_fingerprints() {
 
 #[test]
 fn random_changes_are_never_missed() {
-    let mut chance = Chance(7);
-    let mut kitchen = steady();
+    random_changes(steady(), 7);
+}
+
+#[test]
+fn random_changes_are_never_missed_by_a_run_that_begins_with_nothing() {
+    random_changes(growing(), 8);
+}
+
+fn random_changes(mut kitchen: Kitchen, seed: u64) {
+    let mut chance = Chance(seed);
     let mut kept = 0;
     for round in 0..60 {
         let edits: Vec<Edit> = (0..chance.below(4)).map(|_| some_edit(&mut chance)).collect();
@@ -102,12 +173,12 @@ fn random_changes_are_never_missed() {
         } else {
             kitchen.tick();
         }
-        if round % 9 == 5 {
+        let retired = kitchen.workshop().join("retired");
+        let scaffold = std::fs::read_dir(&retired).ok().and_then(|mut trees| trees.next());
+        if let (5, Some(scaffold)) = (round % 9, scaffold) {
             // What stands in the scaffold is nobody's promise.
-            let retired = kitchen.workshop().join("retired");
-            let tree =
-                std::fs::read_dir(&retired).expect("a scaffold").next().expect("one").expect("readable");
-            apply(&kitchen.in_snapshot(&tree.path()), &[some_edit(&mut chance)]);
+            let tree = scaffold.expect("readable").path();
+            apply(&kitchen.in_snapshot(&tree), &[some_edit(&mut chance)]);
         }
         kept += run(&mut kitchen).counts.kept_directories;
     }
