@@ -4,15 +4,15 @@
 //! An inode is held by an unbroken run of snapshots. So the accounts are sums over such runs, from an eldest
 //! snapshot to a youngest: there are few of them, however many versions.
 //!
-//! **Invariant:** an inode is counted once, whatever names it has. Only inodes with several names are remembered
-//! while counting.
+//! **Invariant:** an inode is counted once, whatever names it has. Only inodes that may have several versions, for
+//! they have several names or were moved, are remembered while counting.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::error::{CatalogError, Doing};
 use crate::reader::Reader;
 use crate::rows::{integer, number};
-use crate::schema::CURRENT;
+use crate::schema::{CURRENT, GROUPED};
 use crate::snapshots::{Snapshot, SnapshotId};
 use crate::writer::Writer;
 
@@ -108,7 +108,7 @@ impl Accounts {
     }
 }
 
-/// What one inode with several names is held by.
+/// What one inode that may have several versions is held by.
 struct Group {
     run: (usize, usize),
     held: Held,
@@ -124,10 +124,10 @@ impl Reader {
         let doing = "add up what is held";
         let mut statement = self
             .connection()
-            .prepare_cached(
-                "SELECT last, first, size - holes, source_links, inode, kind = 'f', size FROM version \
-                 WHERE kind <> 'd' AND inode <> 0",
-            )
+            .prepare_cached(&format!(
+                "SELECT last, first, size - holes, {GROUPED}, inode, kind = 'f', size FROM version \
+                 WHERE kind <> 'd' AND inode <> 0"
+            ))
             .doing(doing)?;
         let mut rows = statement.query(()).doing(doing)?;
         while let Some(row) = rows.next().doing(doing)? {
@@ -136,7 +136,7 @@ impl Reader {
                 if integer(row, 5)? == 1 { (number(row, 2)?, number(row, 6)?) } else { (0_u64, 0) };
             let block_bytes = bytes.checked_next_multiple_of(block.max(1)).unwrap_or(bytes);
             let held = Held { inodes: 1, bytes, apparent_bytes, block_bytes };
-            if integer(row, 3)? <= 1 {
+            if integer(row, 3)? == 0 {
                 sums.entry((last, first)).or_default().add(held);
             } else if let Some(run) = run_of(&published, first, last) {
                 let group = groups.entry(integer(row, 4)?).or_insert(Group { run, held });
@@ -165,18 +165,17 @@ impl Writer {
         let mut statement = self
             .connection
             .prepare_cached(&format!(
-                "SELECT source_links, inode, iif(kind = 'f', size - holes, 0) FROM version \
-                 WHERE last = {CURRENT} AND first = ?1 AND kind <> 'd' AND NOT (source_links > 1 \
-                 AND EXISTS (SELECT 1 FROM version AS older INDEXED BY version_grouped \
-                             WHERE older.inode = version.inode AND older.source_links > 1 \
-                             AND older.first < ?1))"
+                "SELECT {GROUPED}, inode, iif(kind = 'f', size - holes, 0) FROM version AS new \
+                 WHERE last = {CURRENT} AND first = ?1 AND kind <> 'd' AND NOT ({GROUPED} \
+                 AND EXISTS (SELECT 1 FROM version INDEXED BY version_grouped \
+                             WHERE version.inode = new.inode AND {GROUPED} AND first < ?1))"
             ))
             .doing(doing)?;
         let mut rows = statement.query([building.0]).doing(doing)?;
         let mut groups: HashSet<i64> = HashSet::new();
         let mut sum = Held::default();
         while let Some(row) = rows.next().doing(doing)? {
-            if integer(row, 0)? <= 1 || groups.insert(integer(row, 1)?) {
+            if integer(row, 0)? == 0 || groups.insert(integer(row, 1)?) {
                 sum.inodes += 1;
                 sum.bytes = sum.bytes.saturating_add(number(row, 2)?);
             }

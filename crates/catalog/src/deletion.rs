@@ -3,7 +3,7 @@
 use crate::error::{CatalogError, Doing};
 use crate::names;
 use crate::rows::entry_name;
-use crate::schema::CURRENT;
+use crate::schema::{CURRENT, GROUPED};
 use crate::snapshots::{Snapshot, SnapshotId, State};
 use crate::version::DirId;
 use crate::writer::{Writer, count};
@@ -102,7 +102,7 @@ impl Writer {
         Ok(freed)
     }
 
-    /// What goes with the versions between two snapshots: an inode with several names if all of them go.
+    /// What goes with the versions between two snapshots: an inode with several versions if all of them go.
     fn held_only_between(&self, before: i64, end: i64) -> Result<Freed, CatalogError> {
         let leaf = format!(
             "SELECT iif(kind = 'f', size - holes, 0) AS bytes, inode FROM version \
@@ -110,11 +110,11 @@ impl Writer {
         );
         let sql = format!(
             "SELECT count(*), coalesce(sum(bytes), 0) FROM ( \
-             SELECT bytes FROM ({leaf} AND source_links <= 1) \
+             SELECT bytes FROM ({leaf} AND NOT {GROUPED}) \
              UNION ALL \
-             SELECT bytes FROM (SELECT DISTINCT inode, bytes FROM ({leaf} AND source_links > 1)) AS going \
+             SELECT bytes FROM (SELECT DISTINCT inode, bytes FROM ({leaf} AND {GROUPED})) AS going \
              WHERE NOT EXISTS (SELECT 1 FROM version INDEXED BY version_grouped \
-                               WHERE version.inode = going.inode AND source_links > 1 AND NOT ({ONLY_BETWEEN})))"
+                               WHERE version.inode = going.inode AND {GROUPED} AND NOT ({ONLY_BETWEEN})))"
         );
         let (inodes, bytes): (i64, i64) = self
             .connection

@@ -27,7 +27,7 @@ pub use deletion::Freed;
 pub use error::CatalogError;
 pub use growth::{Event, Growth};
 pub use names::StoredName;
-pub use reader::Reader;
+pub use reader::{Placed, Reader};
 pub use reindex::StoredContent;
 pub use rows::{Row, Rows};
 pub use snapshots::{PathProblem, Snapshot, SnapshotId, State, Totals};

@@ -2,14 +2,31 @@
 
 use std::path::Path;
 
+use linksnap_inode::path;
 use linksnap_inode::{ContentHash, Xattrs};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{CatalogError, Doing};
-use crate::rows::{COLUMNS, Rows, nonsense};
+use crate::names;
+use crate::rows::{COLUMNS, DIRECTORY_AFTER_COLUMNS, Rows, integer, nonsense};
 use crate::schema::{self, CURRENT};
 use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State};
 use crate::version::{DirId, Version, XattrsId};
+
+/// Of versions that were seen under the same inode number, so many are looked at: on one filesystem there is one, and
+/// those whose file is gone or has got another number since.
+const MOST_PLACED: u32 = 8;
+
+/// A version, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The directory.
+    pub directory: DirId,
+    /// Its name there.
+    pub name: Box<[u8]>,
+    /// The version.
+    pub version: Version,
+}
 
 /// A connection that only reads, and sees the catalog as it was when it was opened.
 #[derive(Debug)]
@@ -113,6 +130,44 @@ impl Reader {
             format!("SELECT {COLUMNS} FROM version WHERE last = {CURRENT} AND directory = ?1 AND name = ?2");
         let rows = self.rows(&sql, (directory.0, name))?;
         Ok(rows.iter().next().map(|row| row.version.clone()))
+    }
+
+    /// Some of the current versions of files that were last seen under this inode number of a source, of whatever
+    /// filesystem.
+    pub fn seen_as(&self, source_inode: u64) -> Result<Vec<Placed>, CatalogError> {
+        let doing = "look for a source inode";
+        let sql = format!(
+            "SELECT {COLUMNS}, directory FROM version INDEXED BY version_source \
+             WHERE last = {CURRENT} AND kind = 'f' AND source_inode = ?1 LIMIT {MOST_PLACED}"
+        );
+        let mut statement = self.connection.prepare_cached(&sql).doing(doing)?;
+        let mut found = statement.query([source_inode.cast_signed()]).doing(doing)?;
+        let mut all = Vec::new();
+        while let Some(row) = found.next().doing(doing)? {
+            let mut rows = Rows::default();
+            rows.push(row)?;
+            let directory = DirId(integer(row, DIRECTORY_AFTER_COLUMNS)?);
+            all.extend(rows.iter().map(|row| Placed {
+                directory,
+                name: row.name.into(),
+                version: row.version.clone(),
+            }));
+        }
+        Ok(all)
+    }
+
+    /// The path of a directory, relative to the root of all trees, and its own current version, if it has one.
+    pub fn directory(&self, id: DirId) -> Result<(Vec<u8>, Option<Version>), CatalogError> {
+        let doing = "find a directory";
+        let path = names::path_of(&self.connection, id)?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT parent FROM directory WHERE id = ?1").doing(doing)?;
+        let parent = statement.query_row([id.0], |row| row.get(0)).optional().doing(doing)?;
+        let own = match parent {
+            Some(parent) => self.current_of(DirId(parent), path::split(&path).1)?,
+            None => None,
+        };
+        Ok((path, own.filter(|own| own.child == Some(id))))
     }
 
     /// The fingerprint of a directory's current versions, if it has one.

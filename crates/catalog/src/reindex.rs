@@ -5,7 +5,8 @@ use rusqlite::OptionalExtension;
 
 use crate::error::{CatalogError, Doing};
 use crate::growth::{self, Event, Growth};
-use crate::rows::nonsense;
+use crate::rows::{SHARED, nonsense};
+use crate::schema::GROUPED;
 use crate::writer::Writer;
 
 /// What was read of a stored file.
@@ -23,10 +24,10 @@ impl Writer {
         let doing = "find an inode";
         let mut statement = self
             .connection
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT hash, holes FROM version INDEXED BY version_grouped \
-                 WHERE source_links > 1 AND inode = ?1 AND kind = 'f' LIMIT 1",
-            )
+                 WHERE {GROUPED} AND inode = ?1 AND kind = 'f' LIMIT 1"
+            ))
             .doing(doing)?;
         let found = statement
             .query_row([inode.cast_signed()], |row| {
@@ -40,14 +41,27 @@ impl Writer {
     }
 
     /// Corrects `source_links`, which was written as the number of names that an inode has in all snapshots: it is
-    /// above 1 only for inodes that stand under several names.
+    /// above 1 only for inodes that stand under several names of one snapshot. Those that went from one name to
+    /// another are marked as such.
     pub fn settle_links(&self) -> Result<(), CatalogError> {
         // What this remembers grows with the tree: it may go to disk.
         self.connection.execute_batch("PRAGMA temp_store = FILE").doing("set up")?;
         self.execute(
-            "UPDATE version SET source_links = 1 WHERE source_links > 1 AND inode IN \
-             (SELECT inode FROM version INDEXED BY version_grouped WHERE source_links > 1 \
-              GROUP BY inode HAVING count(*) = 1)",
+            &format!(
+                "UPDATE version SET source_links = 1 WHERE {GROUPED} AND inode IN \
+                 (SELECT inode FROM version INDEXED BY version_grouped WHERE {GROUPED} \
+                  GROUP BY inode HAVING count(*) = 1)"
+            ),
+            (),
+        )?;
+        // Of versions in the order in which they begin, one that overlaps any other overlaps its neighbour.
+        self.execute(
+            &format!(
+                "UPDATE version SET source_links = 1, flags = flags | {SHARED} WHERE {GROUPED} AND inode IN \
+                 (SELECT inode FROM (SELECT inode, first < lag(last) OVER (PARTITION BY inode ORDER BY first) \
+                                     AS overlaps FROM version INDEXED BY version_grouped WHERE {GROUPED}) \
+                  GROUP BY inode HAVING max(coalesce(overlaps, 0)) = 0)"
+            ),
             (),
         )?;
         Ok(())

@@ -12,6 +12,9 @@ use crate::version::{DirId, Holding, Seen, Version, XattrsId, kind_of_letter};
 pub(crate) const COLUMNS: &str = "name, first, last, kind, mode, uid, gid, size, mtime, mtime_ns, rdev, \
      inode, hash, target, xattrs, child, source_inode, source_ctime, source_ctime_ns, source_links, flags, holes";
 
+/// Where a column that is selected after [`COLUMNS`] stands.
+pub(crate) const DIRECTORY_AFTER_COLUMNS: usize = 22;
+
 /// Flag: [`Seen::racy`].
 pub(crate) const RACY: i64 = 1;
 /// Flag: [`Seen::changed_while_read`].
@@ -21,6 +24,9 @@ pub(crate) const CHANGED_WHILE_READ: i64 = 2;
 pub(crate) const PARTIAL: i64 = 4;
 /// Flag: [`Version::unwitnessed`].
 pub(crate) const UNWITNESSED: i64 = 64;
+
+/// Flag: [`Version::shared`].
+pub(crate) const SHARED: i64 = 128;
 
 /// Flag: [`Holding::StandIn`].
 pub(crate) const STAND_IN: i64 = 8;
@@ -125,6 +131,7 @@ fn version(row: &rusqlite::Row<'_>) -> Result<Version, CatalogError> {
         child: optional(row, 15)?.map(DirId),
         partial: flags & PARTIAL != 0,
         unwitnessed: flags & UNWITNESSED != 0,
+        shared: flags & SHARED != 0,
         holding: holding(kind, flags),
         seen: Seen {
             inode: integer(row, 16)?.cast_unsigned(),

@@ -9,6 +9,11 @@ use crate::error::{CatalogError, Doing};
 /// `last` of a version that is current.
 pub(crate) const CURRENT: i64 = i64::MAX;
 
+/// Holds for versions whose inode may have others: under several names in the source, or moved from name to name. An
+/// inode is in one version only if this does not hold for it. The index `version_grouped` has those for which it does,
+/// so a query that is to use that says it in these words.
+pub(crate) const GROUPED: &str = "(source_links > 1 OR flags & 128)";
+
 /// Migration N brings a catalog from `user_version` N to N + 1.
 const MIGRATIONS: &[&str] = &[
     "
@@ -122,6 +127,11 @@ CREATE TABLE growth (
 INSERT INTO growth (time, event, snapshot, files, source_bytes, inodes, bytes)
 SELECT time, 'snapshot', name, files, source_bytes, added_inodes, added_bytes
 FROM snapshot WHERE state = 'published' ORDER BY id;
+",
+    "
+DROP INDEX version_grouped;
+CREATE INDEX version_grouped ON version (inode) WHERE (source_links > 1 OR flags & 128);
+CREATE INDEX version_source ON version (source_inode) WHERE last = 9223372036854775807 AND kind = 'f';
 ",
 ];
 

@@ -55,6 +55,8 @@ pub struct Version {
     /// The hash is of the stored bytes as they were found when the catalog was rebuilt: nobody saw them copied. A run
     /// that finds the same bytes in the source is such a witness.
     pub unwitnessed: bool,
+    /// The inode has other versions, under other names in other snapshots: the file was moved, or renamed.
+    pub shared: bool,
     /// How much of it the snapshots hold.
     pub holding: Holding,
     /// What the source looked like.

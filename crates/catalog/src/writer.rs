@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{CatalogError, Doing};
 use crate::reader::{home, xattrs_hash};
-use crate::rows::{CHANGED_WHILE_READ, ON_THE_WAY, PARTIAL, RACY, STAND_IN, UNWITNESSED, WHOLE};
+use crate::rows::{CHANGED_WHILE_READ, ON_THE_WAY, PARTIAL, RACY, SHARED, STAND_IN, UNWITNESSED, WHOLE};
 use crate::schema::{self, CURRENT};
 use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State, Totals};
 use crate::version::{DirId, Holding, Seen, Version, kind_letter};
@@ -49,6 +49,10 @@ pub enum Change {
     Restored,
     /// Nothing changed, but the source was observed anew, and has the bytes that are stored.
     Seen(Seen),
+    /// The inode of its version that began with this snapshot stands under another name as well from now on, or did. As
+    /// long as the snapshot being built is not published, that may be taken back; then it says more than is so, which
+    /// does no harm.
+    Shared(SnapshotId),
 }
 
 /// A version to be written; its `first`, `last` and `xattrs` of the version are filled in by the writer.
@@ -148,6 +152,7 @@ impl Writer {
                 Change::Gone => self.end_version(building, *directory, name)?,
                 Change::Restored => self.restore(building, *directory, name)?,
                 Change::Seen(seen) => self.renew(*directory, name, *seen)?,
+                Change::Shared(first) => self.share(building, (*directory, name), *first)?,
             }
         }
         for (directory, fingerprint) in &changes.fingerprints {
@@ -262,6 +267,26 @@ impl Writer {
                 RACY | CHANGED_WHILE_READ | UNWITNESSED,
             ],
         )?;
+        Ok(())
+    }
+
+    /// Marks a version that is current, or that `building` has ended.
+    fn share(
+        &self,
+        building: SnapshotId,
+        (directory, name): (DirId, &[u8]),
+        first: SnapshotId,
+    ) -> Result<(), CatalogError> {
+        for last in [CURRENT, building.0] {
+            let marked = self.execute(
+                "UPDATE version SET flags = flags | ?5 \
+                 WHERE last = ?1 AND directory = ?2 AND name = ?3 AND first = ?4",
+                (last, directory.0, name, first.0, SHARED),
+            )?;
+            if marked > 0 {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -461,7 +486,11 @@ fn lasting_flags(version: &Version) -> i64 {
         Holding::StandIn => STAND_IN,
         Holding::OnTheWay => ON_THE_WAY,
     };
-    holding | if version.partial { PARTIAL } else { 0 } | if version.unwitnessed { UNWITNESSED } else { 0 }
+    let flag = |holds: bool, flag: i64| if holds { flag } else { 0 };
+    holding
+        | flag(version.partial, PARTIAL)
+        | flag(version.unwitnessed, UNWITNESSED)
+        | flag(version.shared, SHARED)
 }
 
 /// A count as SQLite has numbers: at most 2^63-1.

@@ -50,6 +50,11 @@ enum Edit {
         of: Index,
         size: u64,
     },
+    /// It gets another name.
+    Move {
+        of: Index,
+        path: String,
+    },
     Delete {
         of: Index,
     },
@@ -71,6 +76,7 @@ fn arb_edit() -> impl Strategy<Value = Edit> {
         2 => (arb_path(), xattr()).prop_map(|(path, xattr)| Edit::Directory { path, xattr }),
         4 => (any::<Index>(), arb_path()).prop_map(|(of, path)| Edit::Link { of, path }),
         1 => (any::<Index>(), size()).prop_map(|(of, size)| Edit::Change { of, size }),
+        4 => (any::<Index>(), arb_path()).prop_map(|(of, path)| Edit::Move { of, path }),
         2 => any::<Index>().prop_map(|of| Edit::Delete { of }),
     ]
 }
@@ -119,6 +125,15 @@ impl Model {
                 let old = self.source[&path];
                 let new = self.leaf(old.kind, (*size, 0), old.xattr);
                 self.source.values_mut().filter(|thing| **thing == old).for_each(|thing| *thing = new);
+            }
+            Edit::Move { of, path } => {
+                let Some(existing) = self.leaf_at(of) else { return };
+                if existing != *path && !existing.starts_with(&format!("{path}/")) {
+                    let thing = self.source[&existing];
+                    self.remove(&existing);
+                    self.make_room(path);
+                    self.source.insert(path.clone(), thing);
+                }
             }
             Edit::Delete { of } => {
                 let paths: Vec<String> = self.source.keys().skip(1).cloned().collect();

@@ -4,5 +4,6 @@ mod deletion;
 mod history;
 mod migration;
 mod model;
+mod moved;
 mod names;
 mod shelf;

@@ -6,11 +6,12 @@ mod checks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use linksnap_catalog::{
-    Change, DirId, DirectoryChanges, Event, Freed, Growth, Held, NewVersion, Seen, SnapshotId, State, Totals,
-    Version,
+    Change, DirId, DirectoryChanges, Event, Freed, Growth, Held, NewVersion, Reader, Seen, SnapshotId, State,
+    Totals, Version,
 };
 use linksnap_inode::{ContentHash, Kind, Xattrs};
 
+use self::checks::directory;
 use crate::shelf::{Shelf, file};
 
 /// The size of a block in these tests.
@@ -153,12 +154,16 @@ impl Model {
             let is_same = |stored: &&Stored| stored.thing == *thing;
             let known = checkpoint.get(path).filter(is_same).or(basis.get(path).filter(is_same));
             let first = tree.values().find(is_same).filter(|_| thing.kind != Kind::Directory);
-            let inode = match (first, known) {
+            let names = source.values().filter(|other| *other == thing).count();
+            let is_single = |stored: &Stored| names == 1 && self.links[&stored.serial] == 1;
+            let moved = basis
+                .values()
+                .find(|stored| thing.kind == Kind::File && stored.thing == *thing && is_single(stored));
+            let inode = match (first, known.or(moved)) {
                 _ if thing.kind == Kind::Directory => 0,
                 (Some(stored), _) | (None, Some(stored)) => stored.inode,
                 (None, None) => (1..).find(|number| taken.insert(*number)).expect("a free number"),
             };
-            let names = source.values().filter(|other| *other == thing).count();
             let links = u32::try_from(names).expect("few");
             let known = known.filter(|stored| stored.inode == inode).copied();
             let stored = known.unwrap_or_else(|| Stored { thing: *thing, inode, serial: self.number() });
@@ -193,23 +198,37 @@ impl Model {
                 });
                 ids.insert(Some(path.clone()), id);
             }
-            let mut add = |change| changes.changes.push((parent, name.as_bytes().into(), change));
+            let mut add_in = |directory: DirId, name: &str, change| {
+                changes.changes.push((directory, name.as_bytes().into(), change));
+            };
             let serial = |stored: Option<&Stored>| stored.map(|stored| stored.serial);
             match new {
-                None if now.is_some() => add(Change::Gone),
+                None if now.is_some() => add_in(parent, name, Change::Gone),
                 None => {}
-                Some(new) if serial(now) == Some(new.serial) => add(Change::Seen(self.seen(new))),
+                Some(new) if serial(now) == Some(new.serial) => {
+                    add_in(parent, name, Change::Seen(self.seen(new)));
+                }
                 Some(new) if serial(old) == Some(new.serial) => {
-                    add(Change::Restored);
-                    add(Change::Seen(self.seen(new)));
+                    add_in(parent, name, Change::Restored);
+                    add_in(parent, name, Change::Seen(self.seen(new)));
                 }
                 Some(new) => {
+                    let from = self.moved_from(&reader, path, new);
+                    if let Some((parent, name, first)) = from {
+                        add_in(parent, name, Change::Shared(first));
+                    }
                     let child = ids.get(&Some(path.clone())).filter(|_| new.is_directory());
                     let version = Box::new(NewVersion {
-                        version: Version { seen: self.seen(new), ..new.version(child.copied()) },
+                        version: Version {
+                            seen: self.seen(new),
+                            shared: from.is_some(),
+                            ..new.version(child.copied())
+                        },
                         xattrs: new.xattrs(),
                     });
-                    add(if now.is_some() { Change::Replace(version) } else { Change::Add(version) });
+                    let replaces = now.is_some();
+                    let change = if replaces { Change::Replace(version) } else { Change::Add(version) };
+                    add_in(parent, name, change);
                 }
             }
         }
@@ -218,6 +237,22 @@ impl Model {
             changes.fingerprints.push((ids[&Some(path.clone())], fingerprint(tree, path)));
         }
         changes
+    }
+
+    /// Where the newest snapshot has the inode that this version of a path is stored as, and since when, if the version
+    /// is of a file that was moved.
+    fn moved_from(&self, reader: &Reader, path: &str, new: &Stored) -> Option<(DirId, &str, SnapshotId)> {
+        let (id, basis) = self.published.last()?;
+        let is_single = |stored: &Stored| self.links[&stored.serial] == 1;
+        let is_it = |(from, old): &(&String, &Stored)| {
+            *from != path && old.inode == new.inode && is_single(old) && is_single(new)
+        };
+        let (from, _) = basis.iter().filter(|_| !new.is_directory()).find(is_it)?;
+        let (parent, name) = split(from);
+        let parent = directory(reader, &parent.expect("not the root")).expect("known");
+        let rows = reader.as_of(parent, *id).expect("rows");
+        let first = rows.find(name.as_bytes()).expect("the version that was moved").version.first;
+        Some((parent, name, first))
     }
 
     /// Deletes the snapshots at these places, as many as there are, and compares what is said of that.

@@ -98,6 +98,7 @@ pub fn file(inode: u64) -> Version {
         child: None,
         partial: false,
         unwitnessed: false,
+        shared: false,
         holding: Holding::Whole,
         seen: Seen { inode: u64::MAX, links: 2, ..Seen::default() },
     }

@@ -163,6 +163,7 @@ mod tests {
             partial: false,
             holding: Holding::Whole,
             unwitnessed: false,
+            shared: false,
             seen: Seen::default(),
         }
     }

@@ -218,6 +218,7 @@ mod tests {
             child: None,
             partial: false,
             unwitnessed: false,
+            shared: false,
             holding: Holding::Whole,
             seen: Seen { inode, ctime, links, racy: false, changed_while_read: false },
         }

@@ -137,6 +137,7 @@ mod tests {
             child: None,
             partial: false,
             unwitnessed: false,
+            shared: false,
             holding: Holding::Whole,
             seen: Seen::default(),
         };

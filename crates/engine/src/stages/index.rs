@@ -395,6 +395,7 @@ fn version(stat: &Stat) -> Version {
         child: None,
         partial: false,
         unwitnessed: false,
+        shared: false,
         // What was left out of a directory nobody knows any more.
         holding: if kind == Kind::Directory { Holding::Partly } else { Holding::Whole },
         seen: unknown(stat),

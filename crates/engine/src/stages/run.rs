@@ -450,6 +450,7 @@ impl Run<'_> {
             child: None,
             partial: false,
             unwitnessed: false,
+            shared: false,
             holding: Holding::Whole,
             seen,
         }

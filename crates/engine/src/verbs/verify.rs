@@ -168,7 +168,7 @@ struct Check<'a> {
     moved: bool,
     progress: Progress,
     counted: Counted,
-    /// Inodes looked at that may stand under several names of one snapshot.
+    /// Inodes looked at that may stand under several names, of one snapshot or of several.
     seen: Mutex<HashSet<u64>>,
 }
 
@@ -359,7 +359,8 @@ impl Check<'_> {
         row: Row<'_>,
     ) -> Result<(), Stop> {
         let version = row.version;
-        if version.seen.links > 1 && !self.is_first_look(version.stored_inode) {
+        let may_come_again = version.seen.links > 1 || version.shared;
+        if may_come_again && !self.is_first_look(version.stored_inode) {
             return Ok(());
         }
         self.counted.inodes.fetch_add(1, Ordering::Relaxed);

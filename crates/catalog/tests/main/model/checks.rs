@@ -146,6 +146,8 @@ fn read(reader: &Reader, rows_of: impl Fn(DirId) -> Result<Rows, CatalogError>) 
                 last: None,
                 xattrs: None,
                 child: None,
+                // It stays with those from whom a file was moved in a snapshot that there is no more.
+                shared: false,
                 ..row.version.clone()
             };
             found.insert(path, (version, xattrs));
@@ -154,7 +156,7 @@ fn read(reader: &Reader, rows_of: impl Fn(DirId) -> Result<Rows, CatalogError>) 
     found
 }
 
-fn directory(reader: &Reader, path: &str) -> Option<DirId> {
+pub fn directory(reader: &Reader, path: &str) -> Option<DirId> {
     let mut names = path.split('/').filter(|name| !name.is_empty());
     names.try_fold(DirId::ROOT, |parent, name| reader.child(parent, name.as_bytes()).expect("read"))
 }

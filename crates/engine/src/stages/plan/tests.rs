@@ -50,6 +50,7 @@ fn known(kind: Kind) -> Version {
         child: None,
         partial: false,
         unwitnessed: false,
+        shared: false,
         holding: Holding::Whole,
         seen: Seen { inode: stat.inode, ctime: stat.ctime, links: 1, ..Seen::default() },
     }
