@@ -155,15 +155,16 @@ fn copies(summary: &BackupSummary) -> String {
     let files = counted(counts.copied_files, "file", "files");
     let copied = size::bytes(counts.copied_bytes);
     let source = size::bytes(counts.source_bytes);
-    let reused = count(counts.reused);
-    match (&summary.snapshot, counts.reused) {
-        (Some(_), 0) => format!("  copied {files}, {copied} of {source}"),
-        (Some(_), _) => {
-            format!("  copied {files}, {copied} of {source}; {reused} linked after reading")
-        }
-        (None, 0) => format!("  to copy: {files}, {copied} of {source}"),
-        (None, _) => format!("  to copy: {files}, {copied} of {source}; {reused} to read first"),
+    let others = [
+        (counts.reused - counts.moved, "linked after reading", "to read first"),
+        (counts.moved, "moved and linked", "moved, to link"),
+    ];
+    let is_done = summary.snapshot.is_some();
+    let mut line = format!("  {} {files}, {copied} of {source}", if is_done { "copied" } else { "to copy:" });
+    for (number, done, planned) in others.into_iter().filter(|(number, ..)| *number > 0) {
+        line.push_str(&format!("; {} {}", count(number), if is_done { done } else { planned }));
     }
+    line
 }
 
 /// What changed attributes cost, and what was shared with older versions instead of copied.
@@ -221,6 +222,7 @@ struct Line<'a> {
     changed: u64,
     unchanged: u64,
     reused: u64,
+    moved: u64,
     removed: u64,
     excluded: u64,
     kept_entries: u64,
@@ -270,6 +272,7 @@ impl<'a> Line<'a> {
             changed: counts.changed,
             unchanged: counts.unchanged,
             reused: counts.reused,
+            moved: counts.moved,
             removed: counts.removed,
             excluded: counts.excluded,
             kept_entries: counts.kept_entries,
@@ -377,6 +380,18 @@ mod tests {
                 "  1 entry left out by the rules",
             ]
         );
+    }
+
+    #[test]
+    fn what_was_moved_is_said() {
+        let counts = Counts { removed: 2000, reused: 2003, moved: 2000, unchanged: 7, ..Counts::default() };
+        let mut summary = summary(Some("2026-04-07T020000Z"), counts);
+        let done = words("web1", &summary);
+        assert_eq!(done[1], "  new 0, changed 0, removed 2,000, unchanged 2,010 (linked 0)");
+        assert_eq!(done[2], "  copied 0 files, 0 B of 0 B; 3 linked after reading; 2,000 moved and linked");
+        summary.snapshot = None;
+        let planned = "  to copy: 0 files, 0 B of 0 B; 3 to read first; 2,000 moved, to link";
+        assert!(words("web1", &summary).iter().any(|line| line == planned), "{:?}", words("web1", &summary));
     }
 
     #[test]

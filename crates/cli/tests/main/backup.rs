@@ -63,6 +63,7 @@ fn the_json_summary_has_its_fields() {
         "changed",
         "unchanged",
         "reused",
+        "moved",
         "removed",
         "kept_entries",
         "linked_entries",

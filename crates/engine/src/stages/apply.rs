@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use linksnap_catalog::{Change, DirId, Holding, NewVersion, Seen, Version};
+use linksnap_catalog::{Change, DirId, Holding, NewVersion, Seen, SnapshotId, Version};
 use linksnap_inode::content::{self, Shape};
 use linksnap_inode::path;
 use linksnap_inode::xattr::DEFAULT_ACL;
@@ -16,27 +16,34 @@ use crate::report::{Problem, ProblemKind};
 use crate::stages::clone::{self, Old};
 use crate::stages::fingerprint::Fingerprint;
 use crate::stages::groups::{self, Turn};
+use crate::stages::moved::Whence;
 use crate::stages::plan::{Action, Known, Reason, Step};
 use crate::stages::remove;
 use crate::stages::run::{Hands, Run, RunError};
 use crate::stages::scan;
 use crate::stages::store::{self, STOPPED, StoreError, Stored, Tools};
 use crate::stages::validate::{self, Attributes, Depth, Expected, Finding, Proof};
-use crate::tree::{TreeDir, TreeFile};
+use crate::tree::{Tree, TreeDir, TreeFile};
 
 /// One directory at work.
 #[derive(Debug)]
-pub struct Place<'a, D> {
+pub struct Place<'a, T: Tree> {
     /// Its path, relative to the root of all trees.
     pub path: &'a [u8],
     /// Its identity in the catalog.
     pub id: DirId,
+    /// The source.
+    pub tree: &'a T,
     /// It in the source.
-    pub source: &'a D,
+    pub source: &'a T::Dir,
+    /// Its inode number there.
+    pub source_inode: u64,
     /// It in staging.
     pub staging: &'a DirFd,
     /// It in the basis, opened when first needed.
     pub basis: Option<Result<DirFd, Fault>>,
+    /// Where files in it were before.
+    pub whence: Whence<T::Dir>,
     /// The run.
     pub run: &'a Run<'a>,
     /// Of what the catalog will say of its entries.
@@ -51,13 +58,15 @@ enum Leaf<'a> {
     Held(&'a Version),
     /// A further name of an inode that this run has dealt with.
     Member(Arc<NewVersion>),
+    /// The inode that the basis has under another path.
+    Moved(Arc<NewVersion>),
     /// A new inode was made.
     Made(Arc<NewVersion>),
     /// It could not be read: it is not in the snapshot.
     Lost,
 }
 
-impl<'a, D: TreeDir> Place<'a, D> {
+impl<'a, T: Tree> Place<'a, T> {
     /// Carries out all steps. Directories are made but not entered.
     pub fn apply(&mut self, steps: &[Step<'a>], hands: &mut Hands) -> Result<Vec<Expected<'a>>, RunError> {
         let mut expected = Vec::with_capacity(steps.len());
@@ -138,8 +147,10 @@ impl<'a, D: TreeDir> Place<'a, D> {
         if entry.kind == Kind::Directory {
             return self.enter(step, hands);
         }
-        if let Proof::Held(version) = entry.proof {
-            self.report_damage(step.name, version, &what);
+        match entry.proof {
+            Proof::Held(version) => self.report_damage(step.name, version.first, &what),
+            Proof::Moved(_, since) => self.report_damage(step.name, since, &what),
+            Proof::Made(_) | Proof::Directory => {}
         }
         let leaf = self.redo(step, stat, entry.inode, hands)?;
         let mended = self.record_again(step, stat, &leaf, true, hands);
@@ -175,8 +186,8 @@ impl<'a, D: TreeDir> Place<'a, D> {
         }
     }
 
-    fn report_damage(&self, name: &[u8], version: &Version, what: &str) {
-        let since = self.run.snapshot_name(version.first);
+    fn report_damage(&self, name: &[u8], since: SnapshotId, what: &str) {
+        let since = self.run.snapshot_name(since);
         self.run.problem(Problem {
             kind: ProblemKind::Damage,
             path: path::absolute(&path::join(self.path, name)),
@@ -253,7 +264,9 @@ impl<'a, D: TreeDir> Place<'a, D> {
         hands: &Hands,
     ) -> Result<Leaf<'a>, RunError> {
         let version = match &done {
-            Ok(Leaf::Made(version) | Leaf::Member(version)) => Some(Arc::clone(version)),
+            Ok(Leaf::Made(version) | Leaf::Member(version) | Leaf::Moved(version)) => {
+                Some(Arc::clone(version))
+            }
             Ok(Leaf::Held(version)) => match self.run.xattrs_of(version, hands) {
                 Ok(xattrs) => Some(Arc::new(NewVersion { version: (*version).clone(), xattrs })),
                 Err(error) => {
@@ -331,7 +344,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
             }
             (Action::Link, Some(version)) => self.link(step, stat, version, hands),
             (Action::Reuse, Some(version)) => match self.prove(step, version, hands) {
-                Ok(Some(seen)) => {
+                Ok(Some(seen)) if self.may_give(step, version) => {
                     self.reused(step, version, seen, hands);
                     if step.is_in_place() {
                         hands.counts.kept_entries += 1;
@@ -339,7 +352,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
                     }
                     self.link(step, stat, version, hands)
                 }
-                Ok(None) => self.store(step, stat, hands),
+                Ok(_) => self.store(step, stat, hands),
                 Err(StoreError::Stopped) => Err(RunError::Interrupted),
                 Err(StoreError::Source(fault) | StoreError::Target(fault)) => {
                     self.clear(step)?;
@@ -347,8 +360,67 @@ impl<'a, D: TreeDir> Place<'a, D> {
                     Ok(Leaf::Lost)
                 }
             },
-            _ => self.store(step, stat, hands),
+            _ => match self.take_moved(step, stat, hands)? {
+                Some(leaf) => Ok(leaf),
+                None => self.store(step, stat, hands),
+            },
         }
+    }
+
+    /// May the stored inode stand for the inode of the source that is under its name now? If that is another one than
+    /// before, the one before may have got the stored inode under another name.
+    fn may_give(&self, step: &Step<'_>, version: &Version) -> bool {
+        let is_its_own = step.source.is_some_and(|stat| stat.inode == version.seen.inode);
+        is_its_own || self.claim(version)
+    }
+
+    fn claim(&self, version: &Version) -> bool {
+        // What the interrupted run has claimed nobody knows.
+        let may_be_claimed = self.run.resumes && version.shared;
+        !may_be_claimed && self.run.claims.claim(version.stored_inode)
+    }
+
+    /// Links what the basis has under another path, if the file was moved and is proven to be the same; `None`: it is to
+    /// be copied.
+    fn take_moved(
+        &mut self,
+        step: &Step<'a>,
+        stat: &Stat,
+        hands: &mut Hands,
+    ) -> Result<Option<Leaf<'a>>, RunError> {
+        let run = self.run;
+        let Some(basis) = &run.basis else { return Ok(None) };
+        let sides = (&hands.reader, self.tree);
+        let Some(moved) = self.whence.find(sides, step, self.source_inode, run.building)? else {
+            return Ok(None);
+        };
+        let seen = match moved.action {
+            Action::Link => run.seen(stat, false),
+            _ => match self.is_same(self.source, step.name, &moved.version, hands) {
+                Ok(Some(seen)) if (seen.inode, seen.links) == (stat.inode, 1) => seen,
+                Err(StoreError::Stopped) => return Err(RunError::Interrupted),
+                // A copy will say what is wrong.
+                Ok(_) | Err(_) => return Ok(None),
+            },
+        };
+        if !self.claim(&moved.version) {
+            return Ok(None);
+        }
+        let version = &moved.version;
+        if step.scaffold.is_some_and(|(_, inode)| inode == version.stored_inode) {
+            hands.counts.kept_entries += 1;
+        } else {
+            self.clear(step)?;
+            let old = self.whence.in_basis(basis, &moved);
+            if old.and_then(|old| old.link(&moved.name, self.staging, step.name)).is_err() {
+                return Ok(None);
+            }
+            hands.counts.linked_entries += 1;
+        }
+        hands.share(moved.directory, &moved.name, version.first);
+        let xattrs = run.xattrs_of(version, hands)?;
+        let version = Version { seen, shared: true, ..version.clone() };
+        Ok(Some(Leaf::Moved(Arc::new(NewVersion { version, xattrs }))))
     }
 
     fn reused(&mut self, step: &Step<'_>, version: &Version, seen: Seen, hands: &mut Hands) {
@@ -382,7 +454,7 @@ impl<'a, D: TreeDir> Place<'a, D> {
             Err(fault) => {
                 // That the whole snapshot is not there has been said.
                 if self.run.basis.is_some() {
-                    self.report_damage(step.name, version, &fault.to_string());
+                    self.report_damage(step.name, version.first, &fault.to_string());
                 }
                 self.store(step, stat, hands)
             }
@@ -418,9 +490,9 @@ impl<'a, D: TreeDir> Place<'a, D> {
     }
 
     /// Reads an entry: are its bytes and attributes those of the version? Then what was seen.
-    fn is_same<T: TreeDir>(
+    fn is_same<D: TreeDir>(
         &self,
-        dir: &T,
+        dir: &D,
         name: &[u8],
         version: &Version,
         hands: &mut Hands,
@@ -572,6 +644,10 @@ impl<'a, D: TreeDir> Place<'a, D> {
             counts.add_entry(stat);
             match (leaf, step.known.basis) {
                 (Leaf::Held(_), _) if step.action == Action::Reuse => {}
+                (Leaf::Moved(_), _) => {
+                    counts.reused += 1;
+                    counts.moved += 1;
+                }
                 (Leaf::Held(version), Some(basis)) if *version == basis => counts.unchanged += 1,
                 (_, Some(_)) => {
                     counts.changed += 1;
@@ -619,19 +695,29 @@ impl<'a, D: TreeDir> Place<'a, D> {
                 self.fingerprint.add_version(step.name, version, seen);
                 (version.stored_kind(), version.stored_inode, proof)
             }
+            Leaf::Moved(new) => {
+                let version = &new.version;
+                self.note_new(step, (**new).clone(), replaces, hands);
+                let proof = Proof::Moved(Attributes::from(version), version.first);
+                (version.stored_kind(), version.stored_inode, proof)
+            }
             Leaf::Member(new) | Leaf::Made(new) => {
                 let mut own = (**new).clone();
                 own.version.seen = self.run.seen(stat, new.version.seen.changed_while_read);
-                let attributes = Attributes::from(&own.version);
-                let (kind, inode) = (own.version.stored_kind(), own.version.stored_inode);
-                self.fingerprint.add_version(step.name, &own.version, own.version.seen);
-                let new = Box::new(own);
-                let change = if replaces { Change::Replace(new) } else { Change::Add(new) };
-                hands.change(self.id, step.name, change);
-                (kind, inode, Proof::Made(attributes))
+                self.note_new(step, own, replaces, hands);
+                let version = &new.version;
+                let proof = Proof::Made(Attributes::from(version));
+                (version.stored_kind(), version.stored_inode, proof)
             }
         };
         Some(Expected { name: step.name, kind, inode, proof })
+    }
+
+    fn note_new(&mut self, step: &Step<'a>, new: NewVersion, replaces: bool, hands: &mut Hands) {
+        self.fingerprint.add_version(step.name, &new.version, new.version.seen);
+        let new = Box::new(new);
+        let change = if replaces { Change::Replace(new) } else { Change::Add(new) };
+        hands.change(self.id, step.name, change);
     }
 
     fn staging_fault(&self, name: &[u8], fault: Fault) -> RunError {

@@ -9,6 +9,7 @@ use crate::source;
 use crate::stages::apply::{self, Place};
 use crate::stages::fingerprint::Fingerprint;
 use crate::stages::keep::{self, Kept};
+use crate::stages::moved::Whence;
 use crate::stages::plan::{self, Action, Known, Step};
 use crate::stages::run::{Hands, Run, RunError};
 use crate::stages::scan::{self, Scanned};
@@ -152,7 +153,7 @@ pub fn build<T: Tree>(
             Kept::Begun => scaffold_names(run, &task, &staging)?,
             _ => scaffold,
         };
-        fill(run, &task, opened, (&staging, &scaffold), hands)?
+        fill((run, tree), &task, opened, (&staging, &scaffold), hands)?
     };
     run.progress.add_directory();
     finish(run, &task.path, hands)?;
@@ -184,10 +185,10 @@ fn open<T: Tree>(run: &Run<'_>, tree: &T, task: &Task) -> Result<Opened<T::Dir>,
     Ok(Opened { source, stat, xattrs, place: inside.unwrap_or(task.place), scanned, holding })
 }
 
-fn fill<D: TreeDir>(
-    run: &Run<'_>,
+fn fill<T: Tree>(
+    (run, tree): (&Run<'_>, &T),
     task: &Task,
-    opened: Opened<D>,
+    opened: Opened<T::Dir>,
     (staging, scaffold): (&DirFd, &Names),
     hands: &mut Hands,
 ) -> Result<Vec<Task>, RunError> {
@@ -203,9 +204,12 @@ fn fill<D: TreeDir>(
     let mut here = Place {
         path: &task.path,
         id: task.id,
+        tree,
         source: &source,
+        source_inode: stat.inode,
         staging,
         basis: None,
+        whence: Whence::default(),
         run,
         fingerprint: Fingerprint::default(),
         renewed: None,

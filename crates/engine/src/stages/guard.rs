@@ -11,8 +11,10 @@ pub const FEWEST: u64 = 100;
 /// What became of the entries that the basis has of a source, directories left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Gone, or not what they were.
+    /// Gone from their paths, or not what they were.
     pub lost: u64,
+    /// Found under other paths: these are not really lost.
+    pub moved: u64,
     /// The same.
     pub kept: u64,
 }
@@ -21,7 +23,8 @@ impl Tally {
     /// Adds what was counted.
     pub fn add(&mut self, counts: &Counts) {
         self.lost += counts.changed - counts.replaced + counts.removed;
-        self.kept += counts.unchanged + counts.reused + counts.replaced;
+        self.moved += counts.moved;
+        self.kept += counts.unchanged + counts.reused - counts.moved + counts.replaced;
     }
 
     /// How many entries the basis has.
@@ -30,10 +33,16 @@ impl Tally {
         self.lost + self.kept
     }
 
+    /// How many of them are gone, or not what they were, and not just under another path.
+    #[must_use]
+    pub fn gone(&self) -> u64 {
+        self.lost.saturating_sub(self.moved)
+    }
+
     /// Are more than half of them gone or changed, and not just a few?
     #[must_use]
     pub fn is_mass_change(&self) -> bool {
-        self.lost >= FEWEST && self.lost > self.kept
+        self.gone() >= FEWEST && self.gone() > self.all() - self.gone()
     }
 }
 
@@ -52,7 +61,17 @@ mod tests {
             (1_000_000, 999_999, true),
             (999_999, 1_000_000, false),
         ] {
-            assert_eq!(Tally { lost, kept }.is_mass_change(), is_one, "{lost} of {}", lost + kept);
+            let tally = Tally { lost, kept, moved: 0 };
+            assert_eq!(tally.is_mass_change(), is_one, "{lost} of {}", tally.all());
+        }
+    }
+
+    #[test]
+    fn what_is_under_another_path_is_not_lost() {
+        for (lost, moved, is_one) in
+            [(1000, 1000, false), (1000, 501, false), (1000, 498, true), (200, 900, false)]
+        {
+            assert_eq!(Tally { lost, moved, kept: 2 }.is_mass_change(), is_one, "{moved} of {lost} moved");
         }
     }
 }

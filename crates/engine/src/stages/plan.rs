@@ -6,7 +6,7 @@
 //! **Invariant:** for every name in the source there is exactly one step, and for every name that only the
 //! catalog or only the scaffold has there is exactly one `Remove`.
 
-use linksnap_catalog::{Row, Rows, SnapshotId, Version};
+use linksnap_catalog::{Holding, Row, Rows, SnapshotId, Version};
 use linksnap_inode::{Kind, Name, Names, Stat};
 
 use crate::listing::{Entry, Listing};
@@ -70,6 +70,8 @@ pub enum Reason {
     Racy,
     /// An interrupted run had stored it, but it is not in staging any more.
     NotVouched,
+    /// The basis has it under another path.
+    Moved,
     /// The source has it no more.
     Gone,
     /// The scaffold has something that nobody knows.
@@ -91,6 +93,7 @@ impl Reason {
             Self::OtherInode => "another inode with the same attributes",
             Self::Racy => "too young in the last run to be sure",
             Self::NotVouched => "what the interrupted run had stored is not there any more",
+            Self::Moved => "moved from elsewhere",
             Self::Gone => "gone from the source",
             Self::Unknown => "does not belong here",
         }
@@ -147,6 +150,15 @@ impl Step<'_> {
     #[must_use]
     pub fn removes_directory(&self) -> bool {
         self.source.is_none() && matches!(self.scaffold, Some((Some(Kind::Directory) | None, _)))
+    }
+
+    /// Is it a file to be copied that may have come from another path? One under whose name the basis has the same inode
+    /// of the source has changed, and an empty one is as soon made.
+    #[must_use]
+    pub fn may_have_moved(&self) -> bool {
+        let is_such = |stat: &Stat| stat.kind == Kind::File && stat.links == 1 && stat.size > 0;
+        let was_it = |stat: &Stat| self.known.basis.is_some_and(|version| version.seen.inode == stat.inode);
+        self.action == Action::Copy && self.source.is_some_and(|stat| is_such(stat) && !was_it(stat))
     }
 
     /// Is the wanted inode one that only the scaffold can have?
@@ -273,6 +285,34 @@ fn difference(stat: &Stat, version: &Version) -> Option<Reason> {
         Some(Reason::Racy)
     } else {
         None
+    }
+}
+
+/// Where a version is that was seen under the inode number which a file has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// Under the same name, in a directory that had the inode number which the file's directory has now: that, or one
+    /// above it, was renamed.
+    SameDirectory,
+    /// Under any other path.
+    Anywhere,
+}
+
+/// What to do with a file that may be what the basis has under another path; `None`: copy it.
+///
+/// That a file is linked unread takes the same proof as under its own path. A name is part of that: a rename changes
+/// the inode's change time on the usual filesystems, but no standard says so (`rename(2)`).
+#[must_use]
+pub fn moved(stat: &Stat, version: &Version, elsewhere: Elsewhere) -> Option<Action> {
+    let is_whole = version.hash.is_some() && version.holding == Holding::Whole && !version.partial;
+    if !is_whole || version.seen.links > 1 || version.stored_inode == 0 {
+        return None;
+    }
+    match (difference(stat, version), elsewhere) {
+        (None, Elsewhere::SameDirectory) => Some(Action::Link),
+        (None | Some(Reason::InodeTouched | Reason::Racy), _) => Some(Action::Reuse),
+        // Another kind of `Reason` is another file.
+        (Some(_), _) => None,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::monitor::{Monitor, Progress, Wish};
 use crate::report::{Problem, ProblemKind, Problems};
 use crate::stages::apply;
 use crate::stages::checkpoint::Checkpoints;
+use crate::stages::claims::Claims;
 use crate::stages::groups::Groups;
 use crate::stages::guard::Tally;
 use crate::stages::remove::{self, Hurry};
@@ -67,6 +68,8 @@ pub struct Run<'a> {
     pub snapshots: Vec<(SnapshotId, String)>,
     /// The last identity given to a directory.
     pub last_directory: AtomicI64,
+    /// Stored inodes that were given to other inodes of the source, or to other paths.
+    pub claims: Claims,
     /// What was counted.
     pub counts: Mutex<Counts>,
     /// Can files share blocks here? So it is taken to be until the filesystem says no.
@@ -136,8 +139,10 @@ pub struct Counts {
     pub replaced: u64,
     /// Entries that the basis has just so.
     pub unchanged: u64,
-    /// Entries that looked different and were found to be what the basis has.
+    /// Entries that looked different and were found to be what the basis has, under their own path or another.
     pub reused: u64,
+    /// Of these, files that the basis has under another path.
+    pub moved: u64,
     /// Entries that only the basis has.
     pub removed: u64,
     /// Entries that the scaffold had already.
@@ -205,6 +210,7 @@ impl Counts {
             replaced,
             unchanged,
             reused,
+            moved,
             removed,
             kept_entries,
             kept_directories,
@@ -228,6 +234,7 @@ impl Counts {
         self.replaced += replaced;
         self.unchanged += unchanged;
         self.reused += reused;
+        self.moved += moved;
         self.removed += removed;
         self.kept_entries += kept_entries;
         self.kept_directories += kept_directories;
@@ -517,6 +524,11 @@ impl Hands {
     /// Notes a change of a directory's own version, which its own fingerprint covers.
     pub fn change_directory(&mut self, parent: DirId, name: &[u8], change: Change) {
         self.outbox.changes.changes.push((parent, name.into(), change));
+    }
+
+    /// Notes that the inode of a version has another name now. No fingerprint speaks of that.
+    pub fn share(&mut self, directory: DirId, name: &[u8], first: SnapshotId) {
+        self.outbox.changes.changes.push((directory, name.into(), Change::Shared(first)));
     }
 
     /// Notes a directory that never was before.

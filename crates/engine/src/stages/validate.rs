@@ -1,6 +1,6 @@
 //! Validate: a second, separate reading of what was built, never the builder's own word.
 
-use linksnap_catalog::{Holding, Version};
+use linksnap_catalog::{Holding, SnapshotId, Version};
 use linksnap_inode::{DirFd, Fault, Kind, Name, Stat, Timestamp};
 
 /// What must stand in a staging directory under one name.
@@ -21,6 +21,8 @@ pub struct Expected<'a> {
 pub enum Proof<'a> {
     /// Made in this run: always compared.
     Made(Attributes),
+    /// Stored since that snapshot under another path, and linked under this one: always compared.
+    Moved(Attributes, SnapshotId),
     /// Kept or linked: compared if this directory's turn has come.
     Held(&'a Version),
     /// A directory, which is validated itself.
@@ -180,7 +182,7 @@ fn wrong_entry(
         return Ok(Some(format!("it is inode {}, should be {}", found.inode, wanted.inode)));
     }
     let should = match &wanted.proof {
-        Proof::Made(attributes) => *attributes,
+        Proof::Made(attributes) | Proof::Moved(attributes, _) => *attributes,
         Proof::Held(version) if depth == Depth::All => Attributes::from(*version),
         Proof::Held(_) | Proof::Directory => return Ok(None),
     };

@@ -32,6 +32,7 @@ use crate::source::{Footing, SourceError, Sources};
 use crate::stages::begin::{self, Begun};
 use crate::stages::build::{self, Past, Task};
 use crate::stages::checkpoint::{Checkpoints, Maker};
+use crate::stages::claims::Claims;
 use crate::stages::guard::Tally;
 use crate::stages::plan::Known;
 use crate::stages::publish::{self, PublishError, Staged};
@@ -518,6 +519,7 @@ impl Recipe<'_> {
             groups: crate::stages::groups::Groups::default(),
             snapshots: snapshots.iter().filter(published).map(|one| (one.id, one.name.clone())).collect(),
             tallies: Mutex::new(vec![Tally::default(); sources]),
+            claims: Claims::default(),
             last_directory: AtomicI64::new(reader.last_directory()?.0),
             counts: Mutex::new(Counts::default()),
             clones: AtomicBool::new(true),

@@ -176,6 +176,16 @@ fn summary_name(summary: &BackupSummary) -> String {
 }
 
 #[test]
+fn moving_everything_is_no_mass_change() {
+    let mut kitchen = Kitchen::new();
+    fill(&kitchen.source.join("old"), 3, 50);
+    drop(kitchen.backup());
+    std::fs::rename(kitchen.source.join("old"), kitchen.source.join("new")).expect("renamed");
+    let moved = kitchen.backup();
+    assert_eq!((suspects(&moved), moved.counts.moved), (vec![], 150));
+}
+
+#[test]
 fn half_is_not_more_than_half_and_a_handful_is_no_mass() {
     let few = usize::try_from(FEWEST).expect("few") - 1;
     for (of, changed) in [(250, 125), (few, few)] {

@@ -28,6 +28,7 @@ mod marginal;
 mod meanwhile;
 mod model;
 mod mounts;
+mod moved;
 mod outages;
 mod power_cut;
 mod races;

@@ -65,9 +65,13 @@ fn prepare(base: &Path, shape: Shape, empty_directories: u64) -> Kitchen {
 
 /// How often each system call on files was made in a run; none where nobody may trace.
 fn calls_of(shape: Shape, empty_directories: u64) -> Option<BTreeMap<String, u64>> {
+    calls_with(|base| prepare(base, shape, empty_directories))
+}
+
+fn calls_with(prepare: impl Fn(&Path) -> Kitchen) -> Option<BTreeMap<String, u64>> {
     let own = tempfile::tempdir().expect("a temporary directory");
     let base = std::fs::canonicalize(own.path()).expect("it is there");
-    let kitchen = prepare(&base, shape, empty_directories);
+    let kitchen = prepare(&base);
     let calls = traced(&base, &child(&base, "live"))?;
     assert_eq!(kitchen.snapshots().len(), 2, "the traced run published nothing");
     let mut counts = BTreeMap::new();
@@ -129,6 +133,23 @@ fn system_calls_grow_as_they_should() {
     ];
     let make = [("mkdirat", 1.0), ("flistxattr", 2.0), ("fchmod", 1.0), ("utimensat", 1.0)];
     assert_at_most(&directory, &[list.as_slice(), &make, &[PAGES_READ, PAGES_WRITTEN]].concat());
+}
+
+/// Two directories that were renamed, with so many files each.
+fn renamed(base: &Path, files_each: u64) -> Kitchen {
+    let kitchen = prepare(base, Shape { directories: 2, files_each, changed: 0 }, 0);
+    drop(TreeBuilder::new(&kitchen.source).rename("d00", "to/d00").rename("d01", "to/d01"));
+    kitchen
+}
+
+#[test]
+fn a_file_in_a_renamed_directory_costs_a_link_and_a_second_look() {
+    skip_unless!(skip::has_tool("strace"), "strace is missing");
+    let few = calls_with(|base| renamed(base, 10));
+    skip_unless!(few.is_some(), "strace may not trace here");
+    let many = calls_with(|base| renamed(base, 110)).expect("traced just before");
+    let file = prices(&few.expect("just looked"), &many, 200);
+    assert_at_most(&file, &[("statx", 2.0), ("linkat", 1.0), PAGES_READ, PAGES_WRITTEN]);
 }
 
 /// Called in a child, where nothing else allocates: notes what a run allocates.

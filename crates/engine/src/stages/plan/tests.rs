@@ -1,10 +1,10 @@
 //! The plan as tables, and its invariant on random directories.
 
 use linksnap_catalog::{Holding, Rows, Seen, SnapshotId, Version};
-use linksnap_inode::{Kind, Names, Stat, Timestamp};
+use linksnap_inode::{ContentHash, Kind, Names, Stat, Timestamp};
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
-use super::{Action, Reason, Step, plan};
+use super::{Action, Elsewhere, Reason, Step, moved, plan};
 use crate::listing::Listing;
 
 const BASIS: SnapshotId = SnapshotId(4);
@@ -215,4 +215,80 @@ fn check_wanted(step: &Step<'_>) -> Result<(), proptest::test_runner::TestCaseEr
         prop_assert!(!step.wants_checkpoint() && !step.is_in_place());
     }
     Ok(())
+}
+
+/// What a run records of a file with bytes, which is [`stat`] under another path now.
+fn elsewhere() -> Version {
+    Version { hash: Some(ContentHash::of(b"bytes")), ..known(Kind::File) }
+}
+
+#[test]
+fn what_was_moved_with_its_directory_is_linked_and_everything_else_read() {
+    let file = stat(Kind::File);
+    assert_eq!(moved(&file, &elsewhere(), Elsewhere::SameDirectory), Some(Action::Link));
+    assert_eq!(moved(&file, &elsewhere(), Elsewhere::Anywhere), Some(Action::Reuse));
+    let late = Timestamp { seconds: 2000, nanoseconds: 5 };
+    let renamed = Stat { ctime: late, ..file };
+    let racy = Version { seen: Seen { racy: true, ..elsewhere().seen }, ..elsewhere() };
+    let torn = Version { seen: Seen { changed_while_read: true, ..elsewhere().seen }, ..elsewhere() };
+    for place in [Elsewhere::SameDirectory, Elsewhere::Anywhere] {
+        assert_eq!(moved(&renamed, &elsewhere(), place), Some(Action::Reuse));
+        assert_eq!(moved(&file, &racy, place), Some(Action::Reuse));
+        assert_eq!(moved(&file, &torn, place), Some(Action::Reuse));
+    }
+}
+
+#[test]
+fn what_differs_or_is_not_held_whole_was_not_moved() {
+    let file = stat(Kind::File);
+    let late = Timestamp { seconds: 2000, nanoseconds: 5 };
+    let others = [
+        Stat { kind: Kind::Fifo, ..file },
+        Stat { size: 11, ..file },
+        Stat { mtime: late, ..file },
+        Stat { mode: 0o600, ..file },
+        Stat { uid: 7, ..file },
+        Stat { gid: 7, ..file },
+        Stat { inode: 78, ..file },
+    ];
+    let unfit = [
+        Version { partial: true, ..elsewhere() },
+        Version { hash: None, ..elsewhere() },
+        Version { stored_inode: 0, ..elsewhere() },
+        Version { holding: Holding::StandIn, ..elsewhere() },
+        Version { seen: Seen { links: 2, ..elsewhere().seen }, ..elsewhere() },
+    ];
+    for place in [Elsewhere::SameDirectory, Elsewhere::Anywhere] {
+        for other in &others {
+            assert_eq!(moved(other, &elsewhere(), place), None, "{other:?}");
+        }
+        for version in &unfit {
+            assert_eq!(moved(&file, version, place), None, "{version:?}");
+        }
+    }
+}
+
+#[test]
+fn only_what_would_be_copied_is_looked_for_elsewhere() {
+    let file = stat(Kind::File);
+    let looks = |source: Stat, versions: &[Version]| {
+        let source = listing(&[("x", source)]);
+        let versions: Vec<_> = versions.iter().map(|version| ("x", version.clone())).collect();
+        let rows = rows(&versions);
+        let names = Names::default();
+        let steps = plan(&source, &rows, &names, BUILDING);
+        steps[0].may_have_moved()
+    };
+    let (unchanged, grown) = (known(Kind::File), Stat { size: 11, ..file });
+    assert!(looks(file, &[]));
+    // In place of another, as logs are that are rotated.
+    assert!(looks(Stat { inode: 78, ..grown }, std::slice::from_ref(&unchanged)));
+    // Changed under its own name.
+    assert!(!looks(grown, std::slice::from_ref(&unchanged)));
+    assert!(!looks(file, std::slice::from_ref(&unchanged)));
+    assert!(!looks(Stat { inode: 78, ..file }, &[unchanged]));
+    assert!(!looks(Stat { size: 0, ..file }, &[]));
+    assert!(!looks(Stat { links: 2, ..file }, &[]));
+    assert!(!looks(stat(Kind::Symlink), &[]));
+    assert!(!looks(stat(Kind::Directory), &[]));
 }

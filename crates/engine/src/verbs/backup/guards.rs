@@ -144,7 +144,7 @@ impl Recipe<'_> {
         let message = format!(
             "{} of {} entries of the snapshot {name} are gone or changed: it is pinned, and nothing is pruned in \
              this run. If this is as it should be: `linksnap unpin {job}/{name}`, and --accept-change for the next time",
-            tally.lost,
+            tally.gone(),
             tally.all(),
         );
         let problem = Problem { kind: ProblemKind::MassChange, path: path_bytes(path).to_vec(), message };

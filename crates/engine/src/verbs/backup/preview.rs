@@ -16,6 +16,7 @@ use crate::monitor::{Monitor, Wish};
 use crate::report::Problems;
 use crate::repository::Repository;
 use crate::source::Place;
+use crate::stages::moved::Whence;
 use crate::stages::plan::{self, Action, Reason, Step};
 use crate::stages::retire;
 use crate::stages::run::{Counts, RunError};
@@ -143,6 +144,13 @@ struct Waiting {
     place: Place,
 }
 
+/// What was found of a directory in the source.
+struct Found {
+    scanned: Scanned,
+    place: Place,
+    inode: u64,
+}
+
 struct Walk<'a> {
     scope: Scope<'a>,
     tree: LocalTree,
@@ -167,7 +175,7 @@ impl Walk<'_> {
                 return Err(RunError::Interrupted);
             }
             match self.scan(&next) {
-                Ok((scanned, place)) => self.directory(&next, scanned, place, &mut waiting)?,
+                Ok(found) => self.directory(&next, found, &mut waiting)?,
                 Err(fault) => {
                     let (dir, name) = path::split(&next.path);
                     self.problems.add(self.monitor, scan::lost(dir, name, fault));
@@ -177,20 +185,22 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn scan(&self, next: &Waiting) -> Result<(Scanned, Place), Fault> {
+    fn scan(&self, next: &Waiting) -> Result<Found, Fault> {
         let source = self.tree.open(&next.path)?;
         let stat = source.stat()?;
-        match scan::place_of(&source, &next.path, &stat, next.place, &self.scope)? {
-            Some(place) => Ok((scan::scan(&source, &next.path, place, &self.scope)?, place)),
-            None => Ok((Scanned::default(), next.place)),
-        }
+        let inode = stat.inode;
+        Ok(match scan::place_of(&source, &next.path, &stat, next.place, &self.scope)? {
+            Some(place) => {
+                Found { scanned: scan::scan(&source, &next.path, place, &self.scope)?, place, inode }
+            }
+            None => Found { scanned: Scanned::default(), place: next.place, inode },
+        })
     }
 
     fn directory(
         &mut self,
         next: &Waiting,
-        scanned: Scanned,
-        place: Place,
+        Found { scanned, place, inode }: Found,
         waiting: &mut Vec<Waiting>,
     ) -> Result<(), RunError> {
         for problem in scanned.problems {
@@ -205,7 +215,14 @@ impl Walk<'_> {
         let names = self.scaffold_names(next);
         let building = self.past.as_ref().and_then(|past| past.building);
         let building = building.unwrap_or(SnapshotId(i64::MAX));
-        for step in plan::plan(&scanned.listing, &rows, &names, building) {
+        let mut whence = Whence::default();
+        for mut step in plan::plan(&scanned.listing, &rows, &names, building) {
+            // Without a basis there is nothing to be linked.
+            if let Some(Past { reader, basis: Some(_), .. }) = &self.past
+                && let Some(moved) = whence.find((reader, &self.tree), &step, inode, building)?
+            {
+                (step.action, step.reason) = (moved.action, Reason::Moved);
+            }
             self.count(&step)?;
             self.tell(next, &step);
             if step.action == Action::Enter {
@@ -243,6 +260,11 @@ impl Walk<'_> {
             counts.add_entry(stat);
         }
         match step.action {
+            _ if step.reason == Reason::Moved => {
+                counts.reused += 1;
+                counts.moved += 1;
+                counts.linked_entries += u64::from(step.action == Action::Link);
+            }
             Action::Keep | Action::Link => {
                 counts.unchanged += 1;
                 let kept = step.action == Action::Keep;
