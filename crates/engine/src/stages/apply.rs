@@ -380,8 +380,8 @@ impl<'a, T: Tree> Place<'a, T> {
         !may_be_claimed && self.run.claims.claim(version.stored_inode)
     }
 
-    /// Links what the basis has under another path, if the file was moved and is proven to be the same; `None`: it is to
-    /// be copied.
+    /// Links what the basis has under another path, if the file was moved and is proven to be the same; `None`: it is
+    /// to be copied.
     fn take_moved(
         &mut self,
         step: &Step<'a>,

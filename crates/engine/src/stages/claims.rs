@@ -1,9 +1,9 @@
-//! Claims: which stored inodes this run has given to another inode of the source than the one they were seen with in the
-//! basis, or to another path.
+//! Claims: which stored inodes this run has given to another inode of the source than the one they were seen with in
+//! the basis, or to another path.
 //!
-//! **Invariant:** each is given away once. The file that was seen with it under its own name needs no claim: the inode is
-//! its own. So with [`Groups`](crate::stages::groups::Groups) two names of a snapshot never share a stored inode that do
-//! not share one in the source, whoever comes first.
+//! **Invariant:** each is given away once. The file that was seen with it under its own name needs no claim: the inode
+//! is its own. So with [`Groups`](crate::stages::groups::Groups) two names of a snapshot never share a stored inode
+//! that do not share one in the source, whoever comes first.
 //!
 //! Inode numbers lie close together, so a bit for each of a page of neighbours is little to remember.
 

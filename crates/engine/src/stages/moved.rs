@@ -1,5 +1,5 @@
-//! Moved: looks up what the basis has under other paths of a file that would be copied: a file or a directory above it may
-//! have been renamed. What may be done with what is found is for [`plan::moved`] to say.
+//! Moved: looks up what the basis has under other paths of a file that would be copied: it, or a directory above it,
+//! may have been renamed. What may be done with what is found is for [`plan::moved`] to say.
 //!
 //! Asks the catalog, and the source whether the old path is still the same file: then nothing was moved, but two
 //! filesystems have an inode of that number, as an image and its copy do.

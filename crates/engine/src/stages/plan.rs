@@ -152,8 +152,8 @@ impl Step<'_> {
         self.source.is_none() && matches!(self.scaffold, Some((Some(Kind::Directory) | None, _)))
     }
 
-    /// Is it a file to be copied that may have come from another path? One under whose name the basis has the same inode
-    /// of the source has changed, and an empty one is as soon made.
+    /// Is it a file to be copied that may have come from another path? One under whose name the basis has the same
+    /// inode of the source has changed, and an empty one is as soon made.
     #[must_use]
     pub fn may_have_moved(&self) -> bool {
         let is_such = |stat: &Stat| stat.kind == Kind::File && stat.links == 1 && stat.size > 0;
@@ -311,7 +311,7 @@ pub fn moved(stat: &Stat, version: &Version, elsewhere: Elsewhere) -> Option<Act
     match (difference(stat, version), elsewhere) {
         (None, Elsewhere::SameDirectory) => Some(Action::Link),
         (None | Some(Reason::InodeTouched | Reason::Racy), _) => Some(Action::Reuse),
-        // Another kind of `Reason` is another file.
+        // With more than that different it is another file, or has to be another inode.
         (Some(_), _) => None,
     }
 }
