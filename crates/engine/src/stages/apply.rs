@@ -558,8 +558,9 @@ impl<'a, T: Tree> Place<'a, T> {
                 stored => stored,
             }
         };
+        let emptied = run.emptied.load(Ordering::Relaxed);
         let stored = match make(hands) {
-            Err(StoreError::Target(fault)) if run.makes_room(fault)? => make(hands),
+            Err(StoreError::Target(fault)) if run.makes_room(fault, emptied)? => make(hands),
             stored => stored,
         };
         match stored {

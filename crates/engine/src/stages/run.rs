@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use linksnap_catalog::{
@@ -50,6 +50,8 @@ pub struct Run<'a> {
     pub trash: DirFd,
     /// Held by whoever empties the trash.
     pub emptying: Mutex<()>,
+    /// Names that have gone from the trash in this run.
+    pub emptied: AtomicU64,
     /// The newest published snapshot.
     pub basis: Option<DirFd>,
     /// Are there rows of an unfinished snapshot?
@@ -387,25 +389,25 @@ impl Run<'_> {
         let Ok(_alone) = self.emptying.try_lock() else { return Ok(()) };
         let stop = |_| ended.load(Ordering::Relaxed) || self.wants_to_stop();
         match remove::empty(&self.trash, Hurry::Now, &stop) {
-            Ok(_) => Ok(()),
+            Ok(emptied) => {
+                self.emptied.fetch_add(emptied.names, Ordering::Relaxed);
+                Ok(())
+            }
             Err(fault) => Err(fault.at(self.staging_path.with_file_name("trash")).into()),
         }
     }
 
-    /// After `fault`: if the disk is full and there is trash, sees to it that it is gone, and says that it is worth
-    /// trying again.
-    pub fn makes_room(&self, fault: Fault) -> Result<bool, RunError> {
+    /// After `fault` of something begun when `emptied` names had gone from the trash: if the disk is full and there is, or
+    /// was, trash, sees to it that it is gone, and says that it is worth trying again.
+    pub fn makes_room(&self, fault: Fault, emptied: u64) -> Result<bool, RunError> {
         if !matches!(fault.errno, Errno::NOSPC | Errno::DQUOT) {
             return Ok(false);
         }
-        let at = |fault: Fault| RunError::from(fault.at(self.staging_path.with_file_name("trash")));
-        let somebody_is_at_it = self.emptying.try_lock().is_err();
         let _alone = self.emptying.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_empty = self.trash.names().map_err(at)?.is_empty();
-        if !is_empty {
-            remove::empty(&self.trash, Hurry::Now, &|_| self.wants_to_stop()).map_err(at)?;
-        }
-        Ok(somebody_is_at_it || !is_empty)
+        let gone = remove::empty(&self.trash, Hurry::Now, &|_| self.wants_to_stop());
+        let gone = gone.map_err(|fault| fault.at(self.staging_path.with_file_name("trash")))?;
+        // Or whoever was at it has come to its end since.
+        Ok(self.emptied.fetch_add(gone.names, Ordering::Relaxed) + gone.names > emptied)
     }
 
     /// A fault of the repository's filesystem, at `path` in staging.

@@ -10,7 +10,7 @@ mod site;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use linksnap_catalog::{
@@ -505,6 +505,7 @@ impl Recipe<'_> {
             staging_path: self.job.workshop_path(layout::STAGING),
             trash: self.at(layout::TRASH, recover::open_trash(&self.job))?,
             emptying: Mutex::default(),
+            emptied: AtomicU64::default(),
             basis: site.basis,
             resumes,
             building: id,
