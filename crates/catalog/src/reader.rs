@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::error::{CatalogError, Doing};
 use crate::names;
 use crate::rows::{COLUMNS, DIRECTORY_AFTER_COLUMNS, Rows, integer, nonsense};
-use crate::schema::{self, CURRENT};
+use crate::schema::{self, CURRENT, GROUPED};
 use crate::snapshots::{self, PathProblem, Snapshot, SnapshotId, State};
 use crate::version::{DirId, Version, XattrsId};
 
@@ -154,6 +154,17 @@ impl Reader {
             }));
         }
         Ok(all)
+    }
+
+    /// Have several current versions this inode of the repository, though their files had one name each when they were seen?
+    pub fn is_twice(&self, stored_inode: u64) -> Result<bool, CatalogError> {
+        let sql = format!(
+            "SELECT count(*) > 1 FROM version INDEXED BY version_grouped \
+             WHERE {GROUPED} AND inode = ?1 AND last = {CURRENT}"
+        );
+        let doing = "look for a stored inode";
+        let mut statement = self.connection.prepare_cached(&sql).doing(doing)?;
+        statement.query_one([stored_inode.cast_signed()], |row| row.get(0)).doing(doing)
     }
 
     /// The path of a directory, relative to the root of all trees, and its own current version, if it has one.

@@ -34,8 +34,8 @@ pub fn removing<R: Send>(
     deed: impl FnOnce() -> R + Send,
 ) -> R {
     let jobs = || doomed.iter().map(|(job, _)| *job);
-    let look =
-        || doomed.iter().flat_map(|(job, snapshots)| engine::trunks(job, snapshots)).collect::<Vec<_>>();
+    let each = || doomed.iter().flat_map(|(job, snapshots)| engine::trunks(job, snapshots));
+    let look = || each().take(engine::MOST_TRUNKS).collect::<Vec<_>>();
     let trunks = catalogs(&jobs().collect::<Vec<_>>(), output, look);
     writing(trunks.iter().chain(jobs().map(Job::dir)), output, deed)
 }

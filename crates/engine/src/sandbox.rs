@@ -16,7 +16,7 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
 };
 use linksnap_catalog::{DirId, Holding, Snapshot};
-use linksnap_inode::{DirFd, path};
+use linksnap_inode::{DirFd, limits, path};
 
 use crate::job::{Job, JobError};
 use crate::repository::{Repository, RepositoryError};
@@ -27,8 +27,8 @@ const KNOWN: ABI = ABI::V6;
 /// As much as the first thread of a process usually has, in bytes.
 const STACK: NonZeroUsize = NonZeroUsize::new(8 << 20).expect("not zero");
 
-/// As many rules for trunks are worth their descriptors.
-pub(crate) const MOST_TRUNKS: usize = 128;
+/// As many rules for trunks are worth their descriptors: of all jobs of a command, or as many sources of a run.
+pub const MOST_TRUNKS: usize = 128;
 
 /// Where something may be written.
 ///
@@ -99,6 +99,7 @@ pub fn readable(repository: &Repository) -> Result<Vec<Job>, RepositoryError> {
 /// Where the trees of these snapshots begin, and in them their sources: what a [`Ground`] of its own is worth having for
 /// whoever removes them; not more than are worth it. What cannot be opened or asked is left out.
 pub fn trunks(job: &Job, snapshots: &[Snapshot]) -> Vec<DirFd> {
+    limits::raise_open_files();
     let mut trunks = Vec::new();
     let Ok(catalog) = job.catalog() else { return trunks };
     for snapshot in snapshots {

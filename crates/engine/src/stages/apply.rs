@@ -344,7 +344,7 @@ impl<'a, T: Tree> Place<'a, T> {
             }
             (Action::Link, Some(version)) => self.link(step, stat, version, hands),
             (Action::Reuse, Some(version)) => match self.prove(step, version, hands) {
-                Ok(Some(seen)) if self.may_give(step, version) => {
+                Ok(Some(seen)) if self.may_give(step, version, hands)? => {
                     self.reused(step, version, seen, hands);
                     if step.is_in_place() {
                         hands.counts.kept_entries += 1;
@@ -368,10 +368,15 @@ impl<'a, T: Tree> Place<'a, T> {
     }
 
     /// May the stored inode stand for the inode of the source that is under its name now? If that is another one than
-    /// before, the one before may have got the stored inode under another name.
-    fn may_give(&self, step: &Step<'_>, version: &Version) -> bool {
+    /// before, the one before may have got the stored inode under another name, in this run or, renamed between two looks
+    /// of it, in the one before.
+    fn may_give(&self, step: &Step<'_>, version: &Version, hands: &Hands) -> Result<bool, RunError> {
         let is_its_own = step.source.is_some_and(|stat| stat.inode == version.seen.inode);
-        is_its_own || self.claim(version)
+        if is_its_own {
+            return Ok(true);
+        }
+        let is_anothers = version.shared && hands.reader.is_twice(version.stored_inode)?;
+        Ok(!is_anothers && self.claim(version))
     }
 
     fn claim(&self, version: &Version) -> bool {
@@ -417,9 +422,14 @@ impl<'a, T: Tree> Place<'a, T> {
             }
             hands.counts.linked_entries += 1;
         }
+        let sources = run.scope.sources;
+        let is_within = sources.holding(self.whence.path()) == sources.holding(self.path);
+        hands.counts.moved_within += u64::from(is_within);
         hands.share(moved.directory, &moved.name, version.first);
         let xattrs = run.xattrs_of(version, hands)?;
-        let version = Version { seen, shared: true, ..version.clone() };
+        // Who has read the same bytes in the source has witnessed them.
+        let unwitnessed = version.unwitnessed && moved.action == Action::Link;
+        let version = Version { seen, shared: true, unwitnessed, ..version.clone() };
         Ok(Some(Leaf::Moved(Arc::new(NewVersion { version, xattrs }))))
     }
 
@@ -645,9 +655,10 @@ impl<'a, T: Tree> Place<'a, T> {
             counts.add_entry(stat);
             match (leaf, step.known.basis) {
                 (Leaf::Held(_), _) if step.action == Action::Reuse => {}
-                (Leaf::Moved(_), _) => {
+                (Leaf::Moved(_), basis) => {
                     counts.reused += 1;
                     counts.moved += 1;
+                    counts.overwritten += u64::from(basis.is_some_and(|version| version.child.is_none()));
                 }
                 (Leaf::Held(version), Some(basis)) if *version == basis => counts.unchanged += 1,
                 (_, Some(_)) => {

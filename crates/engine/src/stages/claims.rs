@@ -2,7 +2,8 @@
 //! the basis, or to another path.
 //!
 //! **Invariant:** each is given away once. The file that was seen with it under its own name needs no claim: the inode
-//! is its own. So with [`Groups`](crate::stages::groups::Groups) two names of a snapshot never share a stored inode
+//! is its own. (If it was renamed while a run looked at both places, it has it under both; so what two
+//! current versions have is given to nobody else.) So with [`Groups`](crate::stages::groups::Groups) two names of a snapshot never share a stored inode
 //! that do not share one in the source, whoever comes first.
 //!
 //! Inode numbers lie close together, so a bit for each of a page of neighbours is little to remember.

@@ -13,7 +13,7 @@ pub const FEWEST: u64 = 100;
 pub struct Tally {
     /// Gone from their paths, or not what they were.
     pub lost: u64,
-    /// Found under other paths: these are not really lost.
+    /// Of those that are gone from their paths: how many are under others in the same source. These are not really lost.
     pub moved: u64,
     /// The same.
     pub kept: u64,
@@ -22,8 +22,8 @@ pub struct Tally {
 impl Tally {
     /// Adds what was counted.
     pub fn add(&mut self, counts: &Counts) {
-        self.lost += counts.changed - counts.replaced + counts.removed;
-        self.moved += counts.moved;
+        self.lost += counts.changed - counts.replaced + counts.removed + counts.overwritten;
+        self.moved += counts.moved_within;
         self.kept += counts.unchanged + counts.reused - counts.moved + counts.replaced;
     }
 

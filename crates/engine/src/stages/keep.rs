@@ -7,6 +7,7 @@ use linksnap_inode::path;
 use linksnap_inode::{DirFd, Fault, Kind, Names};
 
 use crate::listing::Listing;
+use crate::stages::apply;
 use crate::stages::build::{self, Opened, Own, Parent, Past, Task};
 use crate::stages::fingerprint;
 use crate::stages::run::{Hands, Run, RunError};
@@ -98,6 +99,9 @@ fn link_all(
     staging: &DirFd,
     hands: &mut Hands,
 ) -> Result<bool, RunError> {
+    if task.past.scaffold {
+        apply::open_up(staging).map_err(|fault| run.staging_fault(&task.path, fault))?;
+    }
     for entry in listing.iter() {
         run.pause(hands)?;
         let made = match entry.stat.kind {

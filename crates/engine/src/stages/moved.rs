@@ -92,6 +92,11 @@ impl<D: TreeDir> Whence<D> {
         Ok(self.old.insert(old))
     }
 
+    /// The path of the directory that was looked into last, relative to the root of all trees.
+    pub fn path(&self) -> &[u8] {
+        self.old.as_ref().map_or(b"", |old| &old.path)
+    }
+
     /// The directory in which `moved` was found, in the basis.
     pub fn in_basis(&mut self, root: &DirFd, moved: &Moved) -> Result<&DirFd, Fault> {
         let old = self.old.as_mut().filter(|old| old.id == moved.directory);

@@ -145,6 +145,10 @@ pub struct Counts {
     pub reused: u64,
     /// Of these, files that the basis has under another path.
     pub moved: u64,
+    /// Of these, those that it has under another path in the same source.
+    pub moved_within: u64,
+    /// Entries of the basis under whose names moved files are now.
+    pub overwritten: u64,
     /// Entries that only the basis has.
     pub removed: u64,
     /// Entries that the scaffold had already.
@@ -213,6 +217,8 @@ impl Counts {
             unchanged,
             reused,
             moved,
+            moved_within,
+            overwritten,
             removed,
             kept_entries,
             kept_directories,
@@ -237,6 +243,8 @@ impl Counts {
         self.unchanged += unchanged;
         self.reused += reused;
         self.moved += moved;
+        self.moved_within += moved_within;
+        self.overwritten += overwritten;
         self.removed += removed;
         self.kept_entries += kept_entries;
         self.kept_directories += kept_directories;

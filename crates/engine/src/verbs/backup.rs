@@ -315,7 +315,8 @@ impl Recipe<'_> {
         begun: Begun,
         (id, snapshots): (SnapshotId, Vec<Snapshot>),
     ) -> Result<BackupSummary, BackupError> {
-        let Begun { mut writer, sync, recovered, lock: _lock } = begun;
+        // Dropped last: nobody else may begin before the catalog is closed.
+        let Begun { lock: _lock, mut writer, sync, recovered } = begun;
         let sync = &sync;
         let sources = scope.sources;
         let built = self.build((scope, site), tree, &mut writer, (id, &snapshots), sync);

@@ -1,13 +1,16 @@
 //! Directories that need no look at their versions: when that is, and that it is never so when it must not be.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
+use linksnap_engine::Silent;
 use linksnap_engine::stages::fingerprint;
+use linksnap_engine::stages::retire::Fate;
 use linksnap_engine::verbs::backup::{BackupSummary, Thoroughness};
 use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
-use linksnap_testkit::or_skip;
 use linksnap_testkit::tree::{Edit, TreeBuilder, apply};
+use linksnap_testkit::{or_skip, skip, skip_unless};
 
 use crate::kill::{Chance, plenty, some_edit};
 use crate::kitchen::Kitchen;
@@ -91,11 +94,40 @@ fn what_cannot_be_linked_ends_the_short_way_and_not_the_run() {
     let counts = kitchen.backup().counts;
     std::fs::remove_dir_all(disk.path().join("names")).expect("removed");
     assert_eq!((counts.copied_files, counts.made_inodes), (1, 1));
-    // What the short way had linked before it ended is in its place. The names came and went above the source.
-    assert_eq!(counts.kept_directories, before.counts.kept_directories - 2);
+    // What the short way had linked before it ended is in its place. The names came and went above the source, and other
+    // tests at work change /tmp.
+    let less = before.counts.kept_directories - counts.kept_directories;
+    assert!((2..=4).contains(&less), "{less}");
     assert!(counts.kept_entries > 0, "{counts:?}");
     let counts = run(&mut kitchen).counts;
     assert_eq!((counts.copied_files, counts.made_inodes), (0, 0));
+}
+
+#[test]
+fn what_is_linked_the_short_way_inherits_no_acl() {
+    skip_unless!(skip::has_tool("setfacl"), "setfacl is missing");
+    let set = |options: &[&str], path: &Path| {
+        let called = std::process::Command::new("setfacl").args(options).arg(path).status();
+        assert!(called.is_ok_and(|status| status.success()));
+    };
+    let mut kitchen = Kitchen::new();
+    kitchen.options.validate = Thoroughness::Share(u32::MAX);
+    let empty = TreeBuilder::new(&kitchen.source).dir("d");
+    set(&["-d", "-m", "u:1234:rwx"], &kitchen.source.join("d"));
+    drop(kitchen.backup());
+    drop(empty.file("d/c/f", "secret").mode("d/c/f", 0o640));
+    set(&["-b", "-R"], &kitchen.source.join("d/c"));
+    drop(run(&mut kitchen));
+    kitchen.age();
+    drop(run(&mut kitchen));
+    // The first snapshot becomes the scaffold, in which the directory with the ACL is empty.
+    let keep = u32::try_from(kitchen.snapshots().len() - 1).expect("few");
+    drop(kitchen.try_prune(keep, Fate::Scaffold, &Silent).expect("pruned"));
+    kitchen.tick();
+    drop(TreeBuilder::new(&kitchen.source).file("d/c/f", "other"));
+    let counts = run(&mut kitchen).counts;
+    assert_eq!(counts.copied_files, 1);
+    assert!(counts.kept_directories > 0, "{counts:?}");
 }
 
 #[test]
@@ -109,7 +141,8 @@ fn a_basis_that_is_not_what_it_was_is_not_linked_the_short_way() {
     std::fs::copy(basis.join("many/4/4"), basis.join("many/4/more")).expect("a name more");
     let summary = kitchen.backup();
     assert!(!summary.problems.list.is_empty(), "nothing was said");
-    assert_eq!(summary.counts.kept_directories, before.counts.kept_directories - 2);
+    let less = before.counts.kept_directories - summary.counts.kept_directories;
+    assert!((2..=3).contains(&less), "{less}");
     let source = Listing::read(&kitchen.source);
     assert_eq!(source.diff(&kitchen.listing(&summary), Compare::COPY), [""; 0]);
 }

@@ -186,6 +186,40 @@ fn moving_everything_is_no_mass_change() {
 }
 
 #[test]
+fn moved_files_hide_no_mass_change() {
+    let rename = |kitchen: &Kitchen, from: &str, to: &str| {
+        std::fs::rename(kitchen.source.join(from), kitchen.source.join(to)).expect("renamed");
+    };
+    // All are overwritten by what had other names.
+    let overwritten = |kitchen: &Kitchen| {
+        for number in 0..150 {
+            rename(kitchen, &format!("other/0/{number}"), &format!("data/0/{number}"));
+        }
+        drop(TreeBuilder::new(&kitchen.source).delete("data/1"));
+    };
+    // As many come from another source as are gone.
+    let replaced = |kitchen: &Kitchen| {
+        drop(TreeBuilder::new(&kitchen.source).delete("data/0").delete("data/1"));
+        rename(kitchen, "other/0", "data/new");
+    };
+    let deeds: [&dyn Fn(&Kitchen); 2] = [&overwritten, &replaced];
+    for (number, deed) in deeds.into_iter().enumerate() {
+        let mut kitchen = Kitchen::new();
+        for (directory, count) in [("data", 2), ("other", 1)] {
+            fill(&kitchen.source.join(directory), count, 150);
+        }
+        fill(&kitchen.source.join("other/more"), 4, 150);
+        kitchen.options.sources = ["data", "other"].map(|name| kitchen.source.join(name)).into();
+        drop(kitchen.backup());
+        kitchen.age();
+        deed(&kitchen);
+        let summary = kitchen.backup();
+        assert_eq!(summary.counts.moved, 150, "{number}");
+        assert_eq!(suspects(&summary), [kitchen.source.join("data").as_path()], "{number}");
+    }
+}
+
+#[test]
 fn half_is_not_more_than_half_and_a_handful_is_no_mass() {
     let few = usize::try_from(FEWEST).expect("few") - 1;
     for (of, changed) in [(250, 125), (few, few)] {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use linksnap_engine::report::ProblemKind;
@@ -333,6 +333,44 @@ fn a_resumed_run_is_right_whatever_moved_meanwhile() {
         }
         drop(run(&mut kitchen));
         assert_eq!(run(&mut kitchen).counts.made_inodes, 0);
+    }
+}
+
+/// Renames a file of the source when it has been stored under its old name.
+struct Renamer {
+    stored: PathBuf,
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Monitor for Renamer {
+    fn progress(&self, _: &Progress) {
+        if self.stored.exists() && self.from.exists() {
+            fs::rename(&self.from, &self.to).expect("renamed");
+        }
+    }
+}
+
+#[test]
+fn a_file_renamed_between_two_looks_is_two_files_again_when_there_are_two() {
+    let mut kitchen = Kitchen::new();
+    kitchen.options.threads = Some(1);
+    drop(TreeBuilder::new(&kitchen.source).file("a/file", "content").file("b/other", "x"));
+    drop(run(&mut kitchen));
+    let [from, to] = ["a/file", "b/file"].map(|path| kitchen.source.join(path));
+    let stored = kitchen.in_snapshot(&kitchen.workshop().join("staging")).join("a/file");
+    let summary = kitchen.try_backup(&Renamer { stored, from: from.clone(), to: to.clone() });
+    let snapshot = kitchen.in_snapshot(&summary.expect("a snapshot").path);
+    let inode = |path: &str| fs::metadata(snapshot.join(path)).expect("it is there").ino();
+    assert_eq!(inode("a/file"), inode("b/file"), "as the run saw it");
+    kitchen.age();
+    let copied = std::process::Command::new("cp").arg("-p").args([&to, &from]).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+    for _ in 0..2 {
+        let summary = run(&mut kitchen);
+        let snapshot = kitchen.in_snapshot(&summary.path);
+        let inode = |path: &str| fs::metadata(snapshot.join(path)).expect("it is there").ino();
+        assert_ne!(inode("a/file"), inode("b/file"), "two files, two inodes");
     }
 }
 
