@@ -25,19 +25,36 @@ pub fn of(inodes: &HashSet<Identity>) -> Result<Writers, Fault> {
     Ok(Writers { written, unseen: pass.unseen })
 }
 
+/// A process that closes a file while it is looked at is looked at so often: it may have the file under another number, or
+/// be about to start another program.
+const LOOKS: u32 = 3;
+
 fn look(
     process: &ProcessDir,
     inodes: &HashSet<Identity>,
     written: &mut HashSet<Identity>,
 ) -> Result<(), Fault> {
-    for (number, file) in process.open_files()? {
-        let Ok(stat) = file.stat() else { continue };
-        // If nobody can tell whether it was opened for writing, it was.
-        let flags = || process.description(number).ok().and_then(|one| one.flags);
-        if inodes.contains(&stat.identity()) && flags().is_none_or(|flags| flags & 0o3 != 0) {
-            written.insert(stat.identity());
+    let mut unknown = HashSet::new();
+    for _ in 0..LOOKS {
+        unknown.clear();
+        for (number, file) in process.open_files()? {
+            let Some(identity) =
+                file.stat().ok().map(|stat| stat.identity()).filter(|one| inodes.contains(one))
+            else {
+                continue;
+            };
+            match process.description(number).ok().and_then(|one| one.flags) {
+                Some(flags) if flags & 0o3 == 0 => {}
+                Some(_) => drop(written.insert(identity)),
+                None => drop(unknown.insert(identity)),
+            }
+        }
+        if unknown.is_empty() {
+            break;
         }
     }
+    // If nobody can tell whether it was opened for writing, it was.
+    written.extend(unknown);
     // The device of a mapping is not what statx(2) says on btrfs: the number alone must do.
     let maps = process.maps()?;
     let mapped: HashSet<u64> =

@@ -7,6 +7,7 @@ mod witnesses;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use linksnap_testkit::listing::{Compare, Entry, Kind, Listing};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
@@ -242,6 +243,32 @@ fn many_names_of_one_inode_are_replaced_in_several_steps() {
     assert_eq!((report.replaced_names, report.freed_inodes, report.left.len()), (450, 1, 0));
     assert_eq!(fs::metadata(root.join("b449")).unwrap().nlink(), 900);
     assert_eq!(fs::read_dir(&root).unwrap().count(), 900, "no temporary name is left");
+}
+
+#[test]
+fn programs_that_start_meanwhile_are_no_writers() {
+    let dir = TempDir::new().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Between fork and exec a child has all that this process has open.
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            });
+        }
+        let left: Vec<_> = (0..40)
+            .flat_map(|round| {
+                let root = dir.path().join(round.to_string());
+                let names: Vec<String> = (0..150).map(|number| number.to_string()).collect();
+                tree(&root, &names.iter().map(|name| (name.as_str(), "x")).collect::<Vec<_>>());
+                done(&plan_of(&root, &OPTIONS)).left
+            })
+            .collect();
+        stop.store(true, Ordering::Relaxed);
+        assert!(left.is_empty(), "{left:?}");
+    });
 }
 
 fn sharing_blocks(kind: FsKind) {
