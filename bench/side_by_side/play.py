@@ -158,6 +158,9 @@ class _Act:
                 self._turn(player, case, number, is_last)
             except (Failed, OSError) as failure:
                 self._leaves(player, failure)
+                if case.fresh:
+                    # Its store would be in the way of all that come after it.
+                    player.tool.clear()
 
     def _turn(self, player: Player, case: Case, number: int, is_last: bool) -> None:
         tool = player.tool

@@ -19,11 +19,12 @@ def needed_bytes(case: Case, options: Options, files: int, stores: int, tags: Ta
     """For a filesystem with the source and so many stores, at the worst moment of the case."""
     source = _source_bytes(case, options, files, tags)
     snapshots = case.past(options) + options.rounds
+    # What is restored to be checked is one more copy.
     if case.fresh:
-        total = 2.0 * source
+        total = 3.0 * source
     elif case.lean:
         # The one at work has a second copy while it is at it.
-        total = source * (2.0 + stores)
+        total = source * (3.0 + stores)
     else:
         share = SHARES.get(case.change, UNKNOWN_SHARE)
         directories = DIRECTORY_BYTES * snapshots * max(options.directories_for(files), files // 100)
