@@ -95,7 +95,6 @@ def table(book: Book, legend: Legend, setting: Setting) -> str:
     """One case."""
     names = ranked(book, legend, setting)
     title = legend.titles.get(setting.case, setting.case)
-    size = f"{setting.files:,} files, " if setting.files else ""
     rows = "\n".join(_row(book, legend, setting, name) for name in names)
     commands = "".join(f"{name}: {text}\n" for (where, name), text in book.shown.items() if where == setting)
     wrong = "".join(
@@ -105,7 +104,7 @@ def table(book: Book, legend: Legend, setting: Setting) -> str:
     )
     rounds = max((figure.round for figure in book.figures if figure.setting == setting), default=0)
     return (
-        f"## {setting.case}: {title}\n\n{size}{setting.filesystem}, {setting.caches} caches, {rounds} rounds.\n\n"
+        f"## {setting.case}: {title}\n\n{_kind(setting)}, {rounds} rounds.\n\n"
         f"{HEAD}\n{rows}\n{wrong}\n```sh\n{commands}```\n"
     )
 

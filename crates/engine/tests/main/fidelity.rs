@@ -31,16 +31,9 @@ fn assert_kept(kitchen: &mut Kitchen) -> BackupSummary {
     let leaves = first.counts.files + first.counts.symlinks + first.counts.specials;
     assert_eq!(before.shared_with(&after).len() as u64, leaves);
     assert_eq!(source.diff(&Listing::read(&kitchen.source), Compare::UNTOUCHED), [""; 0]);
-    assert_restores(kitchen);
+    kitchen.assert_restores();
     kitchen.assert_sound();
     first
-}
-
-fn assert_restores(kitchen: &Kitchen) {
-    let target = tempfile::tempdir_in(kitchen.repository.parent().expect("a parent")).expect("a target");
-    assert_eq!(kitchen.restore("latest", target.path()).problems.list, []);
-    let there = Listing::read(&kitchen.in_snapshot(target.path()));
-    assert_eq!(Listing::read(&kitchen.source).diff(&there, Compare::COPY), [""; 0]);
 }
 
 fn set_xattr(path: &Path, name: &str, value: &[u8]) -> rustix::io::Result<()> {

@@ -24,7 +24,7 @@ use linksnap_engine::verbs::restore::{
 use linksnap_engine::verbs::verify::{self, VerifyOptions, VerifySummary};
 use linksnap_engine::{Job, JobName, Monitor, Selector, Silent};
 use linksnap_inode::clock;
-use linksnap_testkit::listing::Listing;
+use linksnap_testkit::listing::{Compare, Listing};
 use tempfile::TempDir;
 
 /// 2026-04-08T02:00:00Z.
@@ -190,6 +190,14 @@ impl Kitchen {
             ownership: Ownership::Numeric,
         };
         restore::restore(&job, &snapshot, &options, &Silent).expect("restored")
+    }
+
+    /// The newest snapshot, restored, is the source.
+    pub fn assert_restores(&self) {
+        let target = tempfile::tempdir_in(self.repository.parent().expect("a parent")).expect("a target");
+        assert_eq!(self.restore("latest", target.path()).problems.list, []);
+        let there = Listing::read(&self.in_snapshot(target.path()));
+        assert_eq!(Listing::read(&self.source).diff(&there, Compare::COPY), [""; 0]);
     }
 
     /// What brings the source back to where it was.

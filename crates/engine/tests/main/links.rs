@@ -18,13 +18,6 @@ fn assert_is_copy(kitchen: &Kitchen, summary: &BackupSummary) -> Listing {
     snapshot
 }
 
-fn assert_restores(kitchen: &Kitchen) {
-    let target = tempfile::tempdir_in(kitchen.repository.parent().expect("a parent")).expect("a target");
-    assert_eq!(kitchen.restore("latest", target.path()).problems.list, []);
-    let there = Listing::read(&kitchen.in_snapshot(target.path()));
-    assert_eq!(Listing::read(&kitchen.source).diff(&there, Compare::COPY), [""; 0]);
-}
-
 #[test]
 fn groups_reach_over_directories_and_sources() {
     let mut kitchen = Kitchen::new();
@@ -46,7 +39,7 @@ fn groups_reach_over_directories_and_sources() {
     let second = kitchen.backup();
     let shared = assert_is_copy(&kitchen, &second).shared_with(&kitchen.listing(&first));
     assert_eq!((shared.len(), second.counts.copied_files, kitchen.begun_versions()), (9, 0, 0));
-    assert_restores(&kitchen);
+    kitchen.assert_restores();
     kitchen.assert_sound();
 }
 
@@ -173,7 +166,7 @@ fn all_regroupings(survivor: Survivor, is_old: bool) {
     let third = kitchen.backup();
     let unchanged = assert_is_copy(&kitchen, &third).shared_with(&after).len() as u64;
     assert_eq!((third.counts.copied_files, kitchen.begun_versions(), unchanged), (0, 0, third.counts.files));
-    assert_restores(&kitchen);
+    kitchen.assert_restores();
     kitchen.assert_sound();
 }
 

@@ -209,15 +209,8 @@ fn a_copy_left_in_the_old_place_is_a_file_of_its_own() {
         assert_eq!((counts.reused, counts.made_inodes), (1, 1), "{from} to {to}");
         assert_ne!(stored(&kitchen, from), stored(&kitchen, to));
         assert_eq!(run(&mut kitchen).counts.made_inodes, 0);
-        assert_restores(&kitchen);
+        kitchen.assert_restores();
     }
-}
-
-fn assert_restores(kitchen: &Kitchen) {
-    let target = tempfile::tempdir_in(kitchen.repository.parent().expect("a parent")).expect("a target");
-    assert_eq!(kitchen.restore("latest", target.path()).problems.list, []);
-    let there = Listing::read(&kitchen.in_snapshot(target.path()));
-    assert_eq!(Listing::read(&kitchen.source).diff(&there, Compare::COPY), [""; 0]);
 }
 
 #[test]
@@ -227,13 +220,13 @@ fn a_moved_file_that_gets_further_names_is_one_group() {
     drop(run(&mut kitchen));
     drop(TreeBuilder::new(&kitchen.source).hard_link("moved", "named").hard_link("moved", "d/third"));
     assert_eq!(run(&mut kitchen).counts.made_inodes, 0);
-    assert_restores(&kitchen);
+    kitchen.assert_restores();
     // Names of a group are stored anew under other paths.
     drop(TreeBuilder::new(&kitchen.source).rename("moved", "e/moved").delete("named").rename("d/third", "f"));
     drop(run(&mut kitchen));
     drop(kitchen.delete(&["latest~2"]));
     drop(run(&mut kitchen));
-    assert_restores(&kitchen);
+    kitchen.assert_restores();
 }
 
 /// Two filesystems made alike have inodes of the same numbers: that they were seen is not yet a move.
@@ -452,5 +445,5 @@ fn random_moves_are_right() {
         moved += run(&mut kitchen).counts.moved;
     }
     assert!(moved > 20, "only {moved} files were moved");
-    assert_restores(&kitchen);
+    kitchen.assert_restores();
 }
