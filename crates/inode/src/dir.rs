@@ -135,6 +135,13 @@ impl DirFd {
         Ok(names)
     }
 
+    /// The same, sorted by name.
+    pub fn sorted_names(&self) -> Result<Names, Fault> {
+        let mut names = self.names()?;
+        names.sort_by_name();
+        Ok(names)
+    }
+
     /// The metadata of the directory itself.
     pub fn stat(&self) -> Result<Stat, Fault> {
         let op = "read the attributes of";

@@ -135,8 +135,7 @@ const LARGEST: usize = 4 << 20;
 pub fn check(site: &Site) -> Result<Report, FsError> {
     let root = DirFd::open_root(&site.root).map_err(|fault| fault.at(&site.root))?;
     let admin = DirFd::open_root(&site.admin).map_err(|fault| fault.at(&site.admin))?;
-    let mut names = admin.names().map_err(|fault| fault.at(&site.admin))?;
-    names.sort_by_name();
+    let names = admin.sorted_names().map_err(|fault| fault.at(&site.admin))?;
     let mut report = Report::default();
     let mut known = Vec::new();
     for name in names.iter() {

@@ -252,9 +252,7 @@ fn scaffold_names(run: &Run<'_>, task: &Task, staging: &DirFd) -> Result<Names, 
     if !task.past.scaffold {
         return Ok(Names::default());
     }
-    let mut names = staging.names().map_err(|fault| run.staging_fault(&task.path, fault))?;
-    names.sort_by_name();
-    Ok(names)
+    staging.sorted_names().map_err(|fault| run.staging_fault(&task.path, fault))
 }
 
 fn known_rows(run: &Run<'_>, task: &Task, hands: &Hands) -> Result<Rows, RunError> {

@@ -125,8 +125,7 @@ impl<'a> Index<'a> {
     ) -> Result<(), IndexError> {
         let opened = tree.root.open_within(&task.path).and_then(|dir| {
             let own = (dir.stat()?, Xattrs::read(&dir)?);
-            let mut names = dir.names()?;
-            names.sort_by_name();
+            let names = dir.sorted_names()?;
             Ok((dir, own, names))
         });
         let (dir, own, names) = match opened {

@@ -85,8 +85,7 @@ pub(super) fn keep<D>(
 /// `None`: the long way will say what is wrong with it.
 fn open_basis(run: &Run<'_>, task: &Task) -> Option<Basis> {
     let dir = run.basis.as_ref()?.open_within(&task.path).ok()?;
-    let mut names = dir.names().ok()?;
-    names.sort_by_name();
+    let names = dir.sorted_names().ok()?;
     Some(Basis { dir, names })
 }
 
@@ -112,8 +111,7 @@ fn link_all(
             return Ok(false);
         }
     }
-    let mut names = staging.names().map_err(|fault| run.staging_fault(&task.path, fault))?;
-    names.sort_by_name();
+    let names = staging.sorted_names().map_err(|fault| run.staging_fault(&task.path, fault))?;
     let same = names.len() == basis.names.len()
         && names.iter().zip(basis.names.iter()).all(|(made, should)| {
             (made.bytes, made.kind) == (should.bytes, should.kind)

@@ -51,9 +51,8 @@ fn rebind_snapshot(
 ) -> Result<(), PublishError> {
     let mut waiting = vec![(Vec::new(), DirId::ROOT)];
     while let Some((path, id)) = waiting.pop() {
-        let names = root.open_beneath(&path).and_then(|dir| dir.names());
-        let mut names = names.unwrap_or_default();
-        names.sort_by_name();
+        let names = root.open_beneath(&path).and_then(|dir| dir.sorted_names());
+        let names = names.unwrap_or_default();
         let mut there = names.iter().peekable();
         let mut found: Vec<(DirId, Box<[u8]>, Version, u64)> = Vec::new();
         for row in reader.as_of(id, snapshot.id)?.iter() {

@@ -146,8 +146,7 @@ pub enum Depth {
 
 /// Reads the staging directory and compares it with what must be in it; `expected` is sorted by name.
 pub fn validate(staging: &DirFd, expected: &[Expected<'_>], depth: Depth) -> Result<Vec<Finding>, Fault> {
-    let mut names = staging.names()?;
-    names.sort_by_name();
+    let names = staging.sorted_names()?;
     let mut there = names.iter().peekable();
     let mut findings = Vec::new();
     for (index, wanted) in expected.iter().enumerate() {

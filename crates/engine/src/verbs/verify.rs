@@ -238,8 +238,7 @@ impl Check<'_> {
         self.progress.enter(&path);
         let Some(id) = version.child else { return Ok(()) };
         let opened = tree.root.open_beneath(&path).and_then(|dir| {
-            let mut names = dir.names()?;
-            names.sort_by_name();
+            let names = dir.sorted_names()?;
             Ok((dir, names))
         });
         let (dir, names) = match opened {

@@ -240,10 +240,8 @@ impl Walk<'_> {
 
     fn scaffold_names(&self, next: &Waiting) -> Names {
         let root = self.scaffold.as_ref().filter(|_| next.scaffold);
-        let read = root.map(|root| root.open_beneath(&next.path).and_then(|dir| dir.names()));
-        let mut names = read.and_then(Result::ok).unwrap_or_default();
-        names.sort_by_name();
-        names
+        let read = root.map(|root| root.open_beneath(&next.path).and_then(|dir| dir.sorted_names()));
+        read.and_then(Result::ok).unwrap_or_default()
     }
 
     fn count(&mut self, step: &Step<'_>) -> Result<(), RunError> {

@@ -98,8 +98,7 @@ impl<'a> Scene<'a> {
             return Ok(extras);
         }
         let is_whole = own.is_some_and(|own| own.holding == Holding::Whole);
-        let mut names = dir.names()?;
-        names.sort_by_name();
+        let mut names = dir.sorted_names()?;
         names.retain(|name| name.bytes != station::NAME && rows.find(name.bytes).is_none());
         for name in names.iter() {
             let Some(stat) = look(dir, name.bytes)? else { continue };
