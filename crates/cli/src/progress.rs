@@ -118,7 +118,7 @@ impl Monitor for Watcher<'_> {
 
     fn reached(&self, phase: Phase) {
         self.pace.reached(phase);
-        let words = words(phase);
+        let Some(words) = words(phase) else { return };
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.phase = words;
         now.counts = if phase == Phase::EmptyTrash { NAMES } else { FILES };
@@ -141,12 +141,12 @@ impl Monitor for Watcher<'_> {
     }
 }
 
-/// What is being done, in words.
-fn words(phase: Phase) -> &'static str {
-    match phase {
+/// What is being done, in words; none for what is done beside it.
+fn words(phase: Phase) -> Option<&'static str> {
+    Some(match phase {
         Phase::Recover => "looking for an interrupted run",
         Phase::Recycle | Phase::Build => "reading",
-        Phase::CheckpointSync | Phase::CheckpointCommit => "checkpoint",
+        Phase::CheckpointSync | Phase::CheckpointCommit => return None,
         Phase::Sync | Phase::SyncStaged | Phase::SyncRename => "syncing to disk",
         Phase::Stage => "recording",
         Phase::Rename | Phase::Latest | Phase::Publish => "publishing",
@@ -155,7 +155,7 @@ fn words(phase: Phase) -> &'static str {
             "dropping snapshots"
         }
         Phase::EmptyTrash => "emptying the trash",
-    }
+    })
 }
 
 const FILES: (&str, &str) = ("file", "files");

@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** an inode of the target that has several names, and so may be a snapshot's, is replaced, not changed.
 
+mod ahead;
 mod deed;
 mod end;
 mod entry;

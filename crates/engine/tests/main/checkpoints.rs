@@ -1,10 +1,15 @@
 //! When checkpoints are made, and when not.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use linksnap_engine::verbs::backup::BackupError;
+use linksnap_engine::verbs::restore::{Existing, Extra, RestoreError, RestoreOptions};
 use linksnap_engine::{Monitor, Phase, Progress, Wish};
+use linksnap_inode::Errno;
+use linksnap_testkit::loopfs::{FsKind, LoopFs};
+use linksnap_testkit::or_skip;
 use linksnap_testkit::tree::TreeBuilder;
 
 use crate::kitchen::Kitchen;
@@ -70,6 +75,55 @@ fn nothing_is_copied_far_ahead_of_the_disk() {
     // One that is being made, one that is filling, and what each of the workers has just read.
     let ahead = syncs.windows(2).map(|pair| pair[1] - pair[0]).max();
     assert!(ahead.is_some_and(|ahead| ahead <= 2 * volume + 8 * MIB), "{syncs:?}");
+    kitchen.assert_sound();
+}
+
+fn options(kitchen: &Kitchen, target: &Path) -> RestoreOptions {
+    let target = target.to_path_buf();
+    RestoreOptions { target, existing: Existing::Refuse, ..kitchen.in_place(Extra::Stay) }
+}
+
+#[test]
+fn nothing_is_restored_far_ahead_of_the_disk() {
+    let mut kitchen = Kitchen::new();
+    let tree = TreeBuilder::new(&kitchen.source).file("huge", vec![1; 40 << 20]);
+    drop((0..200).fold(tree, |tree, number| tree.file(format!("small/{number}"), vec![2; 50_000])));
+    drop(kitchen.backup());
+    let volume = 4 * MIB;
+    let watcher = Watcher::new(volume, usize::MAX);
+    let target = tempfile::tempdir().expect("a target");
+    let restored = kitchen.try_restore("latest", &options(&kitchen, target.path()), &watcher);
+    assert_eq!(restored.expect("restored").bytes, (40 << 20) + 200 * 50_000);
+    let syncs = watcher.syncs();
+    assert!(syncs.len() >= 9, "{syncs:?}");
+    let ahead = syncs.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(ahead.is_some_and(|ahead| ahead <= 2 * volume + 8 * MIB), "{syncs:?}");
+}
+
+/// Takes a disk's power when it is first to be synced.
+struct Cut<'a>(&'a LoopFs);
+
+impl Monitor for Cut<'_> {
+    fn reached(&self, phase: Phase) {
+        if phase == Phase::CheckpointSync {
+            self.0.shutdown();
+        }
+    }
+
+    fn checkpoint_bytes(&self) -> u64 {
+        MIB
+    }
+}
+
+#[test]
+fn a_disk_that_fails_while_it_is_written_ends_the_restore() {
+    let mut kitchen = Kitchen::new();
+    let tree = TreeBuilder::new(&kitchen.source);
+    drop((0..300).fold(tree, |tree, number| tree.file(format!("{}/{number}", number % 7), vec![2; 50_000])));
+    drop(kitchen.backup());
+    let disk = or_skip!(LoopFs::create(FsKind::Ext4, 64, &[]));
+    let restored = kitchen.try_restore("latest", &options(&kitchen, &disk.path()), &Cut(&disk));
+    assert!(matches!(&restored, Err(RestoreError::Fs(error)) if error.is(Errno::IO)), "{restored:?}");
     kitchen.assert_sound();
 }
 

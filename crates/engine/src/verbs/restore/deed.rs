@@ -12,6 +12,7 @@ use linksnap_inode::path;
 use linksnap_inode::pool::{self, Queue};
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Xattrs};
 
+use super::ahead::{self, Ahead};
 use super::judge::{Bonds, look, same_attributes};
 use super::plan::{dresses, is_foreign};
 use super::scene::Scene;
@@ -57,9 +58,10 @@ pub(super) struct Task {
 }
 
 /// What a worker has.
-pub(super) struct Hands {
+pub(super) struct Hands<'a> {
     pub reader: Reader,
     pub buffer: Buffer,
+    pub ahead: Ahead<'a>,
 }
 
 /// The directory being restored.
@@ -115,14 +117,20 @@ impl Restore<'_> {
             made: made.then(|| stat.identity()),
             post: Post::at(b""),
         };
-        let start = || Ok(Hands { reader: self.scene.job.catalog()?, buffer: Buffer::default() });
-        pool::run(pool::usual_threads(), first, start, |hands, task, queue| {
-            self.directory(hands, &task, queue)
+        ahead::beside(self.scene, |ahead| {
+            let start = || {
+                Ok(Hands {
+                    reader: self.scene.job.catalog()?,
+                    buffer: Buffer::default(),
+                    ahead: ahead.clone(),
+                })
+            };
+            let work = |hands: &mut Hands<'_>, task, queue: &_| self.directory(hands, &task, queue);
+            pool::run(pool::usual_threads(), first, start, work).map(drop)
         })
-        .map(drop)
     }
 
-    fn directory(&self, hands: &mut Hands, task: &Task, queue: &Queue<Task>) -> Result<(), RestoreError> {
+    fn directory(&self, hands: &mut Hands<'_>, task: &Task, queue: &Queue<Task>) -> Result<(), RestoreError> {
         self.progress.enter(&task.path);
         let from = match self.scene.root.open_beneath(&task.path) {
             Ok(from) => from,
@@ -192,7 +200,7 @@ impl Restore<'_> {
     }
 
     /// Makes a directory ready to be worked in; returns what it is to be like in the end.
-    fn prepare(&self, here: &Here<'_>, hands: &Hands) -> Result<Option<Wanted>, RestoreError> {
+    fn prepare(&self, here: &Here<'_>, hands: &Hands<'_>) -> Result<Option<Wanted>, RestoreError> {
         let task = here.task;
         let own = task.own.as_ref().filter(|own| dresses(own, task.inside, task.made.is_some()));
         let Some(own) = own else { return Ok(None) };

@@ -4,6 +4,7 @@ use linksnap_catalog::{Row, Version};
 use linksnap_inode::content::Buffer;
 use linksnap_inode::{DirFd, Errno, Fault, Kind, Stat, path};
 
+use super::ahead::Ahead;
 use super::deed::{Hands, Here, Restore};
 use super::judge::{Bond, Need, Reading, look};
 use super::wanted::{Recorded, Wanted};
@@ -21,6 +22,7 @@ struct Entry<'e> {
     wanted: &'e Wanted,
     there: Option<&'e Stat>,
     buffer: &'e mut Buffer,
+    ahead: &'e Ahead<'e>,
 }
 
 /// Is it another filesystem, one without hard links, or are there as many as can be (`link(2)`)?
@@ -33,7 +35,7 @@ fn is_device(kind: Kind) -> bool {
 }
 
 impl Restore<'_> {
-    pub fn leaf(&self, here: &Here<'_>, row: Row<'_>, hands: &mut Hands) -> Result<(), RestoreError> {
+    pub fn leaf(&self, here: &Here<'_>, row: Row<'_>, hands: &mut Hands<'_>) -> Result<(), RestoreError> {
         let path = here.path(row.name);
         let there = match look(&here.to, row.name) {
             Ok(there) => there,
@@ -52,7 +54,8 @@ impl Restore<'_> {
             STOPPED => RestoreError::Interrupted,
             fault => self.scene.at(&path, fault),
         })?;
-        let mut entry = Entry { row, wanted: &wanted, there: there.as_ref(), buffer: &mut hands.buffer };
+        let Hands { buffer, ahead, .. } = hands;
+        let mut entry = Entry { row, wanted: &wanted, there: there.as_ref(), buffer, ahead };
         match &bond {
             Bond::Member(stored) => self.join(here, &mut entry, need, stored),
             Bond::None => self.fulfil(here, &mut entry, need).map(drop),
@@ -130,7 +133,7 @@ impl Restore<'_> {
         };
         let source = Recorded { dir: &here.from, wanted: entry.wanted };
         let stat = entry.wanted.over(&stored);
-        let (wanted, buffer) = (entry.wanted, &mut *entry.buffer);
+        let (wanted, buffer, ahead) = (entry.wanted, &mut *entry.buffer, entry.ahead);
         let (name, there) = (entry.row.name, entry.there);
         let mut inode = None;
         let made = self.put(here, (entry.row, there), &mut |to, new_name| {
@@ -142,7 +145,8 @@ impl Restore<'_> {
                     linked => return linked.map(|()| true).map_err(StoreError::Target),
                 }
             }
-            let watch = &mut |count| self.watch(count);
+            let watch =
+                &mut |count| self.watch(count) || ahead.has_failed(count, &here.to, self.scene.monitor);
             let mut tools = Tools { buffer: &mut *buffer, watch, old: None };
             let stored = store::store(&source, (name, &stat), to, new_name, &mut tools)?;
             inode = Some(stored.inode);
