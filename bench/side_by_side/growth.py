@@ -50,6 +50,11 @@ def verdicts(book: Book) -> list[Verdict]:
     return found
 
 
+def chart_of(setting: Setting) -> str:
+    """The name of the chart of a case, in the directory of charts."""
+    return f"growth-{setting.case}-{setting.filesystem}-{setting.caches}.svg"
+
+
 def table(found: Sequence[Verdict]) -> str:
     """As Markdown; empty if there is nothing to say."""
     if not found:
@@ -61,12 +66,15 @@ def table(found: Sequence[Verdict]) -> str:
         f" | {v.bytes_a_file:.0f}: {'flat' if v.is_flat else 'GROWS'} |\n"
         for v in found
     )
+    charts = "".join(
+        f"![growth: {setting.case}](charts/{chart_of(setting)})\n" for setting in dict.fromkeys(v.setting for v in found)
+    )
     return (
         "## Growth\n\n"
         f"Time as a power of the number of files (linear: at most {MOST_EXPONENT}); bytes of peak memory for a file"
         f" more, between the fewest and the most (flat: at most {MOST_BYTES_A_FILE:.0f}, or {LEAST_MIB:.0f} MiB in"
         " all).\n\n"
-        f"| case | tool | medians | time ~ files^ | bytes a file |\n|---|---|---|---|---|\n{rows}"
+        f"| case | tool | medians | time ~ files^ | bytes a file |\n|---|---|---|---|---|\n{rows}\n{charts}"
     )
 
 

@@ -184,7 +184,7 @@ def _draw(directory: Path, book: Book, legend: Legend, found: Sequence[growth.Ve
             for name in tables.ranked(book, legend, setting)
         ]
         chart = charts.bars(legend.titles.get(setting.case, setting.case), _below(setting), bars)
-        (directory / f"{_file_name(setting)}.svg").write_text(chart, encoding="utf-8")
+        (directory / tables.chart_of(setting)).write_text(chart, encoding="utf-8")
     for setting in dict.fromkeys(verdict.setting for verdict in found):
         mine = [verdict for verdict in found if verdict.setting == setting]
         chart = charts.curves(
@@ -192,18 +192,12 @@ def _draw(directory: Path, book: Book, legend: Legend, found: Sequence[growth.Ve
             f"{setting.filesystem}, {setting.caches} caches",
             mine,
         )
-        (directory / f"growth-{setting.case}-{setting.filesystem}-{setting.caches}.svg").write_text(
-            chart, encoding="utf-8"
-        )
+        (directory / growth.chart_of(setting)).write_text(chart, encoding="utf-8")
 
 
 def _below(setting: Setting) -> str:
     where = f"{setting.files:,} files, {setting.filesystem}, {setting.caches} caches"
     return f"{where}; median of the rounds until all is on disk, least to most"
-
-
-def _file_name(setting: Setting) -> str:
-    return f"{setting.case}-{setting.files}-{setting.filesystem}-{setting.caches}"
 
 
 def _judge(book: Book) -> int:

@@ -91,6 +91,11 @@ def _overview_row(book: Book, legend: Legend, setting: Setting, others: list[str
     return "| " + " | ".join(cells) + " |\n"
 
 
+def chart_of(setting: Setting) -> str:
+    """The name of the chart of a case, in the directory of charts."""
+    return f"{setting.case}-{setting.files}-{setting.filesystem}-{setting.caches}.svg"
+
+
 def table(book: Book, legend: Legend, setting: Setting) -> str:
     """One case."""
     names = ranked(book, legend, setting)
@@ -105,6 +110,7 @@ def table(book: Book, legend: Legend, setting: Setting) -> str:
     rounds = max((figure.round for figure in book.figures if figure.setting == setting), default=0)
     return (
         f"## {setting.case}: {title}\n\n{_kind(setting)}, {rounds} rounds.\n\n"
+        f"![{title}](charts/{chart_of(setting)})\n\n"
         f"{HEAD}\n{rows}\n{wrong}\n```sh\n{commands}```\n"
     )
 

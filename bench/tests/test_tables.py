@@ -54,6 +54,10 @@ class Tables(unittest.TestCase):
         self.assertEqual(cells[" restic "].strip(), "1.67")
         self.assertEqual(cells[" cp "].strip(), "(**0.40**)")
 
+    def test_every_table_shows_its_chart(self) -> None:
+        table = tables.table(self.book, notes.LEGEND, notes.SETTING)
+        self.assertIn(f"](charts/{tables.chart_of(notes.SETTING)})", table)
+
     def test_what_is_wrong_is_said_below_the_table(self) -> None:
         self.book.note(Remark(notes.SETTING, "restic", "wrong", "a file is missing"))
         self.assertIn("restic, wrong: a file is missing", tables.table(self.book, notes.LEGEND, notes.SETTING))

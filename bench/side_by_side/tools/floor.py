@@ -26,7 +26,7 @@ FLOORS = {
     "changed": "link-loop, then copy-loop of what changed",
     "renamed": "link-loop of the tree before (as many names)",
     "chmod": "link-loop, then copy-loop --attributes of what changed",
-    "append": "copy-loop of the file (clones where the filesystem can)",
+    "append": "link-loop, then copy-loop of what changed",
     "steady": "stat-walk of the source",
     "steady-changed": "copy-loop --basis --since: of what changed, and links to what others changed",
     "delete-one": "unlink-loop",
@@ -122,9 +122,6 @@ class Floor(BareTrees):
 
     def chmod(self) -> Deed:
         return self.changed("--attributes")
-
-    def append(self) -> Deed:
-        return self.first()
 
     def steady(self) -> Deed:
         return self.loop("stat-walk", self.source)
