@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::skip::has_tool;
@@ -90,6 +91,17 @@ fn below_a_directory_only_what_is_there_is_told_and_the_rest_is_missing() {
     assert_eq!(twice.paths.len(), 3);
 }
 
+/// Waits a moment at each directory, so that a thread that was held up after it found something gets to say so before
+/// another has looked through all the rest.
+struct Slow;
+
+impl Watch for Slow {
+    fn is_stopped(&self) -> bool {
+        std::thread::sleep(Duration::from_millis(20));
+        false
+    }
+}
+
 #[test]
 fn looking_ends_when_all_names_are_found() {
     let dir = TempDir::new().unwrap();
@@ -99,8 +111,10 @@ fn looking_ends_when_all_names_are_found() {
     }
     drop(tree);
     let path = dir.path().join("one");
-    let early = below(&path, &[dir.path()], Until::AllFound);
-    let late = below(&path, &[dir.path()], Until::End);
+    let wanted = Wanted::at(&path).unwrap();
+    let ground = Ground::below(&wanted, &[dir.path().to_path_buf()]).unwrap();
+    let early = names(&wanted, &ground, Until::AllFound, &Slow);
+    let late = names(&wanted, &ground, Until::End, &Unwatched);
     assert_eq!((early.paths.len(), late.paths.len()), (1, 1));
     assert_eq!(late.directories, 401);
     assert!(early.directories < late.directories, "{}", early.directories);
