@@ -4,9 +4,8 @@
 //! One `statx` an entry; for a newer file an exclusive new one that has the mode from the start (where there is one,
 //! `unlinkat` before), its bytes by `read` and `write`, its time; for one that changed since TO `unlinkat` and `linkat`;
 //! `syncfs` at the end. `copy_file_range` is not used: on XFS and btrfs it shares the source's blocks, and then there is no
-//! copy. Nothing is compared or checked, and nothing is
-//! remembered: which files those are is told by two stamps. No program that makes the next snapshot out of an older one
-//! can take less time than this.
+//! copy. Nothing is compared or checked, and nothing is remembered: which files those are is told by two stamps. It hands
+//! everything to the disk at its end; who writes while it copies can be faster where the disk decides.
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 use std::cell::OnceCell;
