@@ -88,25 +88,41 @@ class Book:
 
     def note(self, entry: Figure | Remark | Shown | Done) -> None:
         """Adds it, in the file as well before it returns."""
-        line = json.dumps({"type": type(entry).__name__.lower(), **dataclasses.asdict(entry)}) + "\n"
         try:
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(line)
+                file.write(_line(entry))
         except OSError as fault:
             # Not a fault of the tool that is at work, which an OSError would be taken for.
             raise Lost(f"the results cannot be written: {fault}") from fault
         self._take(entry)
 
     def read(self) -> None:
-        """Takes up what an interrupted run has noted; rounds that were not ended are forgotten, in the file as well."""
+        """Takes up what is in the file, and leaves it as it is; rounds that were not ended are left out. The run that
+        writes it may be at work still."""
         if not self.path.exists():
             return
         entries = [_entry(line) for line in self.path.read_text(encoding="utf-8").splitlines() if _is_whole(line)]
         ended = {(entry.setting, entry.round) for entry in entries if isinstance(entry, Done)}
-        self.path.write_text("", encoding="utf-8")
         for entry in entries:
             if not isinstance(entry, Figure) or (entry.setting, entry.round) in ended:
-                self.note(entry)
+                self._take(entry)
+
+    def resume(self) -> None:
+        """Takes up what an interrupted run has noted; rounds that were not ended are forgotten in the file as well, for
+        they come again."""
+        if not self.path.exists():
+            return
+        self.read()
+        shown = (Shown(setting, tool, text) for (setting, tool), text in self.shown.items())
+        done = (Done(setting, number) for setting, number in sorted(self.done))
+        kept = "".join(map(_line, (*shown, *self.remarks, *self.figures, *done)))
+        # In one step: whoever ends this run now must not end all that was measured before.
+        beside = self.path.with_suffix(".new")
+        try:
+            beside.write_text(kept, encoding="utf-8")
+            beside.replace(self.path)
+        except OSError as fault:
+            raise Lost(f"the results cannot be written: {fault}") from fault
 
     def settings(self) -> list[Setting]:
         """In the order in which they were measured."""
@@ -137,6 +153,10 @@ class Book:
                 self.shown[entry.setting, entry.tool] = entry.text
             case Done():
                 self.done.add((entry.setting, entry.round))
+
+
+def _line(entry: Figure | Remark | Shown | Done) -> str:
+    return json.dumps({"type": type(entry).__name__.lower(), **dataclasses.asdict(entry)}) + "\n"
 
 
 def _entry(line: str) -> Figure | Remark | Shown | Done:

@@ -78,7 +78,7 @@ def _measure(asked: Asked, command: str) -> int:
     book = Book(asked.results / "figures.jsonl")
     about = machine.describe(wanted)
     if asked.resume:
-        book.read()
+        book.resume()
         kept = json.loads((asked.results / "run.json").read_text(encoding="utf-8"))
         command, about = kept["command"], kept["machine"]
     run = {"command": command, "machine": about, "options": dataclasses.asdict(wanted)}

@@ -20,6 +20,11 @@ class Keeping(unittest.TestCase):
         book.read()
         return book
 
+    def resumed(self) -> Book:
+        book = Book(self.directory / "figures.jsonl")
+        book.resume()
+        return book
+
     def test_what_was_noted_is_read_again(self) -> None:
         entries: list[Figure | Done | Remark] = [
             notes.figure("linksnap", 1, 1.0),
@@ -35,11 +40,30 @@ class Keeping(unittest.TestCase):
     def test_a_round_that_was_not_ended_is_forgotten(self) -> None:
         kept, lost = notes.figure("linksnap", 1, 1.0), notes.figure("linksnap", 2, 1.0)
         notes.book(self.directory, kept, Done(notes.SETTING, 1), lost)
-        self.assertEqual(self.again().figures, [kept])
+        self.assertEqual(self.resumed().figures, [kept])
         # In the file as well: the round comes again, and must not be there twice.
-        self.again().note(lost)
         self.again().note(Done(notes.SETTING, 2))
         self.assertEqual(self.again().figures, [kept])
+
+    def test_what_is_taken_up_is_all_there_afterwards(self) -> None:
+        book = notes.book(
+            self.directory,
+            notes.figure("linksnap", 1, 1.0),
+            Remark(notes.SETTING, "rsync", "wrong", "x"),
+            Done(notes.SETTING, 1),
+        )
+        book.note(Shown(notes.SETTING, "rsync", "rsync -a"))
+        for resumed in (self.resumed(), self.again()):
+            self.assertEqual((resumed.figures, resumed.remarks), (book.figures, book.remarks))
+            self.assertEqual((resumed.shown, resumed.done), (book.shown, book.done))
+        self.assertEqual([path.name for path in self.directory.iterdir()], ["figures.jsonl"])
+
+    def test_looking_changes_nothing(self) -> None:
+        # A run that is at work goes on writing: what it has begun must still be there.
+        book = notes.book(self.directory, notes.figure("linksnap", 1, 1.0))
+        before = book.path.read_text(encoding="utf-8")
+        self.assertEqual(self.again().figures, [])
+        self.assertEqual(book.path.read_text(encoding="utf-8"), before)
 
     def test_a_line_cut_off_is_no_hindrance(self) -> None:
         book = notes.book(self.directory, notes.figure("linksnap", 1, 1.0), Done(notes.SETTING, 1))
