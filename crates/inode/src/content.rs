@@ -80,20 +80,16 @@ pub struct Read {
 /// that is not on disk, so that a sync is short, whenever it comes.
 const WRITE_EARLY: u64 = 32 << 20;
 
+/// How many bytes are read at once.
+pub const AT_ONCE: usize = 256 * 1024;
+
 /// A buffer for reading, to be used again from file to file.
 #[derive(Debug)]
 pub struct Buffer(Box<[u8]>);
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self(vec![0; 256 * 1024].into_boxed_slice())
-    }
-}
-
-impl Buffer {
-    /// How many bytes are read at once.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        Self(vec![0; AT_ONCE].into_boxed_slice())
     }
 }
 
@@ -150,7 +146,7 @@ pub fn is_same(
                 break;
             }
         }
-        let room = (limit - offset).min(size - offset).min(buffer.len() as u64);
+        let room = (limit - offset).min(size - offset).min(AT_ONCE as u64);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let (left, right) = (&mut buffer.0[..room], &mut second.0[..room]);
         if !fill(one, left, offset)? || !fill(other, right, offset)? || left != right {
@@ -228,6 +224,33 @@ pub fn copy(
         to.set_size(read.size).map_err(CopyFault::Writing)?;
     }
     Ok(read)
+}
+
+/// Copies `from` into the empty file `to`, unless it is what `is_known`; says what was read, and whether it was copied.
+/// A file of at most [`AT_ONCE`] bytes without holes is read once only.
+pub fn copy_unless(
+    is_known: impl FnOnce(&Read) -> bool,
+    (from, shape): (&impl Bytes, Shape),
+    to: &RegularFile,
+    buffer: &mut Buffer,
+    watch: Watch<'_>,
+) -> Result<(Read, bool), CopyFault> {
+    let mut pieces = 0;
+    let read = pump(from, shape, buffer, watch, &mut |_, _| {
+        pieces += 1;
+        Ok(())
+    });
+    let read = read.map_err(CopyFault::Reading)?;
+    if is_known(&read) {
+        return Ok((read, false));
+    }
+    // Is all of it in the buffer still?
+    if pieces == 1 && read.data_bytes == read.size {
+        let bytes = &buffer.0[..usize::try_from(read.size).unwrap_or(usize::MAX)];
+        to.write_at(bytes, 0).map_err(CopyFault::Writing)?;
+        return Ok((read, true));
+    }
+    copy(from, shape, to, buffer, watch).map(|read| (read, true))
 }
 
 /// Reads `file` to the end, hashes it, and gives every piece to `sink`.

@@ -37,7 +37,7 @@ pub fn rewrite(
         clone,
         old_size: before.size,
         old_has_holes: before.has_holes(),
-        there: vec![0; buffer.len()].into_boxed_slice(),
+        there: vec![0; content::AT_ONCE].into_boxed_slice(),
         same_bytes: 0,
         written_bytes: 0,
     };

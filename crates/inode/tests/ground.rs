@@ -260,6 +260,50 @@ fn contents_are_compared_to_the_last_byte() {
 }
 
 #[test]
+fn what_is_known_is_not_copied_and_what_the_buffer_holds_is_read_once() {
+    let (_own, dir) = ground();
+    let at_once = content::AT_ONCE;
+    for (name, pieces, size, times) in [
+        ("one piece", vec![(0, vec![7; 5000])], 5000, 1),
+        ("all that is read at once", vec![(0, vec![7; at_once])], at_once, 1),
+        ("a byte more", vec![(0, vec![7; at_once + 1])], at_once + 1, 2),
+        ("a hole before the end", vec![(100_000, vec![7; 5000])], 105_000, 2),
+        ("a hole at the end", vec![(0, vec![7; 5000])], 100_000, 2),
+        ("nothing but a hole", vec![], 100_000, 0),
+    ] {
+        let file = dir.create_file(name.as_bytes()).expect("made");
+        pieces.iter().for_each(|(offset, bytes)| file.write_at(bytes, *offset).expect("written"));
+        file.set_size(size as u64).expect("sized");
+        let from = dir.open_file(name.as_bytes()).expect("open");
+        let stat = from.stat().expect("attributes");
+        let copy_unless = |known: bool, to: &[u8]| {
+            let to = dir.create_file(to).expect("a target");
+            let mut bytes_read = 0;
+            let watch = &mut |count| {
+                bytes_read += count;
+                Ok(())
+            };
+            let buffer = &mut Buffer::default();
+            let done = content::copy_unless(|_| known, (&from, Shape::from(&stat)), &to, buffer, watch);
+            (done.expect("read"), bytes_read, to)
+        };
+        let wanted = from.read_all(1 << 20).expect("read");
+        let ((read, is_copied), bytes_read, to) = copy_unless(false, format!("copy of {name}").as_bytes());
+        assert_eq!(
+            (read.hash, read.size, is_copied),
+            (ContentHash::of(&wanted), size as u64, true),
+            "{name}"
+        );
+        assert_eq!(bytes_read, times * read.data_bytes, "{name}");
+        assert_eq!(to.read_all(1 << 20).expect("read"), wanted, "{name}");
+        assert_eq!(to.stat().expect("attributes").has_holes(), stat.has_holes(), "{name}");
+        let (again, bytes_read, to) = copy_unless(true, format!("no copy of {name}").as_bytes());
+        assert_eq!((again, bytes_read), ((read, false), read.data_bytes), "{name}");
+        assert_eq!(to.stat().expect("attributes").size, 0, "{name}");
+    }
+}
+
+#[test]
 fn a_file_is_opened_by_its_path_below_a_directory() {
     let (_own, dir) = ground();
     dir.make_dir(b"sub").expect("made");

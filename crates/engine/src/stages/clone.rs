@@ -16,9 +16,10 @@ use crate::stages::plan::Reason;
 use crate::stages::validate::{self, Attributes};
 use crate::tree::TreeFile;
 
-/// Files below this size, in bytes, are copied whole when their content may have changed: to read the old version
-/// costs a seek and then a millisecond, as much as it saves in writing, and the file's own blocks are soon split up.
-const LARGE: u64 = 1 << 20;
+/// Files below this size, in bytes, share all blocks or none, and are copied whole when their content has changed: to read
+/// the old version costs a seek and then a millisecond, as much as it saves in writing, and their blocks are soon split up.
+/// They are read at once, so that it is known what they hold before anything is made of them.
+const LARGE: u64 = content::AT_ONCE as u64;
 
 /// What a changed file may have in common with its version before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,11 @@ impl Old {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// Has the old version these bytes, and as many holes?
+    fn is(&self, read: &Read) -> bool {
+        Some(read.hash) == self.hash && read.data_bytes == self.data_bytes
+    }
+
     /// Makes `to` a clone; says whether it is one now. What stands against it is no fault: the file is copied.
     fn clone_to(&self, to: &RegularFile) -> Result<bool, Fault> {
         match to.clone_from(&self.file) {
@@ -120,20 +126,54 @@ pub fn fill(
     buffer: &mut Buffer,
     watch: Watch<'_>,
 ) -> Result<Filled, CopyFault> {
-    let cloned = old.map(|old| old.clone_to(to).map(|cloned| cloned.then_some(old))).transpose();
-    let Some(old) = cloned.map_err(CopyFault::Writing)?.flatten() else {
-        let read = content::copy(from, shape, to, buffer, watch)?;
-        return Ok(Filled { read, copied_bytes: read.data_bytes, cloned: false });
-    };
+    let Some(old) = old else { return copy(from, shape, to, buffer, watch) };
+    if shape.size < LARGE {
+        return fill_small((from, shape), old, to, buffer, watch);
+    }
+    // Before anything is read: a filesystem that cannot clone shows it here.
+    if !old.clone_to(to).map_err(CopyFault::Writing)? {
+        return copy(from, shape, to, buffer, watch);
+    }
     if old.way == Way::Whole {
         let read = content::hash(from, shape, buffer, watch).map_err(CopyFault::Reading)?;
-        if Some(read.hash) == old.hash && read.data_bytes == old.data_bytes {
+        if old.is(&read) {
             return Ok(Filled { read, copied_bytes: 0, cloned: true });
         }
     }
     let done = rewrite::rewrite(from, shape, (&old.file, to), buffer, watch)?;
     let copied_bytes = done.written_bytes;
     Ok(Filled { read: done.read, copied_bytes, cloned: copied_bytes < done.read.data_bytes })
+}
+
+/// A clone of the old version if the content is the same, or a copy. The old version is not read.
+fn fill_small(
+    (from, shape): (&impl TreeFile, Shape),
+    old: &Old,
+    to: &RegularFile,
+    buffer: &mut Buffer,
+    watch: Watch<'_>,
+) -> Result<Filled, CopyFault> {
+    let known = |read: &Read| old.is(read);
+    let (read, is_copied) = content::copy_unless(known, (from, shape), to, buffer, watch)?;
+    if is_copied {
+        return Ok(Filled { read, copied_bytes: read.data_bytes, cloned: false });
+    }
+    if old.clone_to(to).map_err(CopyFault::Writing)? {
+        return Ok(Filled { read, copied_bytes: 0, cloned: true });
+    }
+    copy(from, shape, to, buffer, watch)
+}
+
+/// All bytes are written, to the empty file `to`.
+fn copy(
+    from: &impl TreeFile,
+    shape: Shape,
+    to: &RegularFile,
+    buffer: &mut Buffer,
+    watch: Watch<'_>,
+) -> Result<Filled, CopyFault> {
+    let read = content::copy(from, shape, to, buffer, watch)?;
+    Ok(Filled { read, copied_bytes: read.data_bytes, cloned: false })
 }
 
 #[cfg(test)]

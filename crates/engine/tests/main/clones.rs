@@ -171,6 +171,43 @@ fn small_changes_of_a_large_file_cost_their_blocks_on_btrfs() {
     or_skip!(small_changes_cost_little(FsKind::Btrfs).map_or(Ok(()), Err));
 }
 
+/// Of two small files that were written anew, the one with other bytes is copied whole, the other shares all.
+fn small_files_share_all_or_nothing(kind: FsKind) -> Option<String> {
+    let disk = match LoopFs::create(kind, 400, &[]) {
+        Ok(disk) => disk,
+        Err(reason) => return Some(reason.to_string()),
+    };
+    let source = tempfile::tempdir().expect("a directory");
+    let mut kitchen = Kitchen::across(source.path(), &disk.path());
+    for (name, length) in [("changed", 100_000), ("with-hole", 200_000), ("same", 100_000)] {
+        std::fs::write(kitchen.source.join(name), noise(1, length)).expect("written");
+    }
+    punch(&kitchen.source.join("with-hole"), 65_536, 65_536);
+    drop(kitchen.backup());
+    kitchen.age();
+    write_at(&kitchen.source.join("changed"), &noise(2, 100), 50_000);
+    write_at(&kitchen.source.join("with-hole"), &noise(2, 100), 150_000);
+    write_at(&kitchen.source.join("same"), &noise(1, 100), 0);
+    let second = kitchen.backup();
+    assert_eq!(Listing::read(&kitchen.source).diff(&kitchen.listing(&second), Compare::COPY), [""; 0]);
+    let counts = second.counts;
+    assert_eq!((counts.copied_files, counts.copied_bytes), (2, 100_000 + 200_000 - 65_536));
+    assert_eq!((counts.cloned_files, counts.cloned_bytes), (1, 100_000));
+    kitchen.assert_sound();
+    kitchen.assert_accounts();
+    None
+}
+
+#[test]
+fn small_files_share_all_or_nothing_on_xfs() {
+    or_skip!(small_files_share_all_or_nothing(FsKind::Xfs).map_or(Ok(()), Err));
+}
+
+#[test]
+fn small_files_share_all_or_nothing_on_btrfs() {
+    or_skip!(small_files_share_all_or_nothing(FsKind::Btrfs).map_or(Ok(()), Err));
+}
+
 fn data_ranges(path: &Path) -> Vec<(u64, u64)> {
     let file = File::open(path).expect("a file");
     let mut ranges = Vec::new();
