@@ -46,6 +46,10 @@ class Linksnap(Tool):
     def backup(self) -> Deed:
         return command(self.program, "backup", *self.target, "--no-prune", "-q", self.source)
 
+    def tags(self) -> Deed:
+        # From one tag to the next most of the tree may change: that is as it should be here.
+        return command(self.program, "backup", *self.target, "--no-prune", "--accept-change", "-q", self.source)
+
     def steady(self) -> Deed:
         return command(self.program, "backup", "--config", self.config, "--job", JOB, "-q", self.source)
 
