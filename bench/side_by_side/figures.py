@@ -110,8 +110,6 @@ class Book:
     def resume(self) -> None:
         """Takes up what an interrupted run has noted; rounds that were not ended are forgotten in the file as well, for
         they come again."""
-        if not self.path.exists():
-            return
         self.read()
         shown = (Shown(setting, tool, text) for (setting, tool), text in self.shown.items())
         done = (Done(setting, number) for setting, number in sorted(self.done))

@@ -42,7 +42,8 @@ class Keeping(unittest.TestCase):
         notes.book(self.directory, kept, Done(notes.SETTING, 1), lost)
         self.assertEqual(self.resumed().figures, [kept])
         # In the file as well: the round comes again, and must not be there twice.
-        self.again().note(Done(notes.SETTING, 2))
+        self.resumed().note(lost)
+        self.resumed().note(Done(notes.SETTING, 2))
         self.assertEqual(self.again().figures, [kept])
 
     def test_what_is_taken_up_is_all_there_afterwards(self) -> None:

@@ -44,11 +44,11 @@ class Linksnap(Tool):
         self.config.write_text(f'repository = "{self.store}"\n[defaults]\n{keep}\n', encoding="utf-8")
 
     def backup(self) -> Deed:
-        return command(self.program, "backup", *self.target, "--no-prune", "-q", self.source)
+        return self._backup()
 
     def tags(self) -> Deed:
         # From one tag to the next most of the tree may change: that is as it should be here.
-        return command(self.program, "backup", *self.target, "--no-prune", "--accept-change", "-q", self.source)
+        return self._backup("--accept-change")
 
     def steady(self) -> Deed:
         return command(self.program, "backup", "--config", self.config, "--job", JOB, "-q", self.source)
@@ -87,6 +87,9 @@ class Linksnap(Tool):
 
     def tree_before(self) -> Path | None:
         return self._tree(-2)
+
+    def _backup(self, *more: str) -> Deed:
+        return command(self.program, "backup", *self.target, "--no-prune", *more, "-q", self.source)
 
     def _names(self) -> list[str]:
         return sorted(path.name for path in (self.store / JOB).glob("2*"))
