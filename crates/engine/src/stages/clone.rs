@@ -118,6 +118,18 @@ pub struct Filled {
     pub cloned: bool,
 }
 
+impl Filled {
+    /// All bytes were written.
+    fn copied(read: Read) -> Self {
+        Self { read, copied_bytes: read.data_bytes, cloned: false }
+    }
+
+    /// All blocks are the old file's.
+    fn shared(read: Read) -> Self {
+        Self { read, copied_bytes: 0, cloned: true }
+    }
+}
+
 /// Gives the empty file `to` the content of `from`, from the old version's blocks where that can be.
 pub fn fill(
     (from, shape): (&impl TreeFile, Shape),
@@ -126,18 +138,18 @@ pub fn fill(
     buffer: &mut Buffer,
     watch: Watch<'_>,
 ) -> Result<Filled, CopyFault> {
-    let Some(old) = old else { return copy(from, shape, to, buffer, watch) };
+    let Some(old) = old else { return content::copy(from, shape, to, buffer, watch).map(Filled::copied) };
     if shape.size < LARGE {
         return fill_small((from, shape), old, to, buffer, watch);
     }
     // Before anything is read: a filesystem that cannot clone shows it here.
     if !old.clone_to(to).map_err(CopyFault::Writing)? {
-        return copy(from, shape, to, buffer, watch);
+        return content::copy(from, shape, to, buffer, watch).map(Filled::copied);
     }
     if old.way == Way::Whole {
         let read = content::hash(from, shape, buffer, watch).map_err(CopyFault::Reading)?;
         if old.is(&read) {
-            return Ok(Filled { read, copied_bytes: 0, cloned: true });
+            return Ok(Filled::shared(read));
         }
     }
     let done = rewrite::rewrite(from, shape, (&old.file, to), buffer, watch)?;
@@ -156,24 +168,12 @@ fn fill_small(
     let known = |read: &Read| old.is(read);
     let (read, is_copied) = content::copy_unless(known, (from, shape), to, buffer, watch)?;
     if is_copied {
-        return Ok(Filled { read, copied_bytes: read.data_bytes, cloned: false });
+        return Ok(Filled::copied(read));
     }
     if old.clone_to(to).map_err(CopyFault::Writing)? {
-        return Ok(Filled { read, copied_bytes: 0, cloned: true });
+        return Ok(Filled::shared(read));
     }
-    copy(from, shape, to, buffer, watch)
-}
-
-/// All bytes are written, to the empty file `to`.
-fn copy(
-    from: &impl TreeFile,
-    shape: Shape,
-    to: &RegularFile,
-    buffer: &mut Buffer,
-    watch: Watch<'_>,
-) -> Result<Filled, CopyFault> {
-    let read = content::copy(from, shape, to, buffer, watch)?;
-    Ok(Filled { read, copied_bytes: read.data_bytes, cloned: false })
+    content::copy(from, shape, to, buffer, watch).map(Filled::copied)
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use linksnap_engine::stages::run::Counts;
 use linksnap_inode::DirFd;
 use linksnap_inode::filesystem::Filesystem;
 use linksnap_testkit::listing::{Compare, Listing};
-use linksnap_testkit::loopfs::{FsKind, LoopFs};
+use linksnap_testkit::loopfs::{FsKind, LoopFs, Unavailable};
 use linksnap_testkit::or_skip;
 use linksnap_testkit::tree::TreeBuilder;
+use tempfile::TempDir;
 
 use crate::kitchen::Kitchen;
 
@@ -29,6 +30,14 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// A repository on a filesystem of so many MiB; the source, as usual, is on another one.
+fn across(kind: FsKind, mib: u64) -> Result<(LoopFs, TempDir, Kitchen), Unavailable> {
+    let disk = LoopFs::create(kind, mib, &[])?;
+    let source = tempfile::tempdir().expect("a directory");
+    let kitchen = Kitchen::across(source.path(), &disk.path());
+    Ok((disk, source, kitchen))
 }
 
 fn used_bytes(disk: &Path) -> u64 {
@@ -88,28 +97,23 @@ fn an_attribute_only_change_makes_a_new_inode_by_copy() {
     assert_eq!((counts.cloned_files, counts.cloned_bytes), (0, 0));
 }
 
-fn attribute_changes_cost_nothing(kind: FsKind) -> Option<String> {
-    // As usual, the source is on another filesystem.
-    let disk = match LoopFs::create(kind, 400, &[]) {
-        Ok(disk) => disk,
-        Err(reason) => return Some(reason.to_string()),
-    };
-    let source = tempfile::tempdir().expect("a directory");
-    let counts = attribute_changes(&mut Kitchen::across(source.path(), &disk.path()));
+fn attribute_changes_cost_nothing(kind: FsKind) -> Result<(), Unavailable> {
+    let (_disk, _source, mut kitchen) = across(kind, 400)?;
+    let counts = attribute_changes(&mut kitchen);
     assert_eq!((counts.changed, counts.attribute_changes, counts.attribute_bytes), (5, 5, 0));
     assert_eq!((counts.copied_files, counts.copied_bytes), (0, 0));
     assert_eq!((counts.cloned_files, counts.cloned_bytes), (5, 400_000 + 3 * MIB));
-    None
+    Ok(())
 }
 
 #[test]
 fn an_attribute_only_change_copies_no_bytes_on_xfs() {
-    or_skip!(attribute_changes_cost_nothing(FsKind::Xfs).map_or(Ok(()), Err));
+    or_skip!(attribute_changes_cost_nothing(FsKind::Xfs));
 }
 
 #[test]
 fn an_attribute_only_change_copies_no_bytes_on_btrfs() {
-    or_skip!(attribute_changes_cost_nothing(FsKind::Btrfs).map_or(Ok(()), Err));
+    or_skip!(attribute_changes_cost_nothing(FsKind::Btrfs));
 }
 
 /// One run after a change of the large file; returns how many bytes it copied and how many the disk lost.
@@ -129,14 +133,9 @@ fn change(kitchen: &mut Kitchen, disk: &Path, deed: impl Fn(&Path)) -> (u64, u64
 }
 
 /// A file of 256 MiB, appended to and changed in one block.
-fn small_changes_cost_little(kind: FsKind) -> Option<String> {
+fn small_changes_cost_little(kind: FsKind) -> Result<(), Unavailable> {
     const SIZE: usize = 256 << 20;
-    let disk = match LoopFs::create(kind, 700, &[]) {
-        Ok(disk) => disk,
-        Err(reason) => return Some(reason.to_string()),
-    };
-    let source = tempfile::tempdir().expect("a directory");
-    let mut kitchen = Kitchen::across(source.path(), &disk.path());
+    let (disk, _source, mut kitchen) = across(kind, 700)?;
     std::fs::write(kitchen.source.join("large"), noise(1, SIZE)).expect("written");
     let first = kitchen.backup();
     assert_eq!((first.counts.copied_bytes, first.counts.cloned_files), (SIZE as u64, 0));
@@ -158,27 +157,22 @@ fn small_changes_cost_little(kind: FsKind) -> Option<String> {
     assert_eq!(change(&mut kitchen, &disk, shrink).0, 0, "a file cut short copies nothing");
     kitchen.assert_sound();
     kitchen.assert_accounts();
-    None
+    Ok(())
 }
 
 #[test]
 fn small_changes_of_a_large_file_cost_their_blocks_on_xfs() {
-    or_skip!(small_changes_cost_little(FsKind::Xfs).map_or(Ok(()), Err));
+    or_skip!(small_changes_cost_little(FsKind::Xfs));
 }
 
 #[test]
 fn small_changes_of_a_large_file_cost_their_blocks_on_btrfs() {
-    or_skip!(small_changes_cost_little(FsKind::Btrfs).map_or(Ok(()), Err));
+    or_skip!(small_changes_cost_little(FsKind::Btrfs));
 }
 
 /// Of two small files that were written anew, the one with other bytes is copied whole, the other shares all.
-fn small_files_share_all_or_nothing(kind: FsKind) -> Option<String> {
-    let disk = match LoopFs::create(kind, 400, &[]) {
-        Ok(disk) => disk,
-        Err(reason) => return Some(reason.to_string()),
-    };
-    let source = tempfile::tempdir().expect("a directory");
-    let mut kitchen = Kitchen::across(source.path(), &disk.path());
+fn small_files_share_all_or_nothing(kind: FsKind) -> Result<(), Unavailable> {
+    let (_disk, _source, mut kitchen) = across(kind, 400)?;
     for (name, length) in [("changed", 100_000), ("with-hole", 200_000), ("same", 100_000)] {
         std::fs::write(kitchen.source.join(name), noise(1, length)).expect("written");
     }
@@ -195,17 +189,17 @@ fn small_files_share_all_or_nothing(kind: FsKind) -> Option<String> {
     assert_eq!((counts.cloned_files, counts.cloned_bytes), (1, 100_000));
     kitchen.assert_sound();
     kitchen.assert_accounts();
-    None
+    Ok(())
 }
 
 #[test]
 fn small_files_share_all_or_nothing_on_xfs() {
-    or_skip!(small_files_share_all_or_nothing(FsKind::Xfs).map_or(Ok(()), Err));
+    or_skip!(small_files_share_all_or_nothing(FsKind::Xfs));
 }
 
 #[test]
 fn small_files_share_all_or_nothing_on_btrfs() {
-    or_skip!(small_files_share_all_or_nothing(FsKind::Btrfs).map_or(Ok(()), Err));
+    or_skip!(small_files_share_all_or_nothing(FsKind::Btrfs));
 }
 
 fn data_ranges(path: &Path) -> Vec<(u64, u64)> {
@@ -227,11 +221,8 @@ fn punch(path: &Path, offset: u64, length: u64) {
 }
 
 /// Holes that come, go, move and lie at the end stay where they are.
-fn holes_stay(kind: FsKind) -> Option<String> {
-    let disk = match LoopFs::create(kind, 400, &[]) {
-        Ok(disk) => disk,
-        Err(reason) => return Some(reason.to_string()),
-    };
+fn holes_stay(kind: FsKind) -> Result<(), Unavailable> {
+    let disk = LoopFs::create(kind, 400, &[])?;
     let mut kitchen = Kitchen::in_dir(&disk.path());
     let large = kitchen.source.join("large");
     std::fs::write(&large, noise(1, 8 << 20)).expect("written");
@@ -267,17 +258,17 @@ fn holes_stay(kind: FsKind) -> Option<String> {
     }
     kitchen.assert_sound();
     kitchen.assert_accounts();
-    None
+    Ok(())
 }
 
 #[test]
 fn holes_of_a_cloned_file_are_those_of_the_source_on_xfs() {
-    or_skip!(holes_stay(FsKind::Xfs).map_or(Ok(()), Err));
+    or_skip!(holes_stay(FsKind::Xfs));
 }
 
 #[test]
 fn holes_of_a_cloned_file_are_those_of_the_source_on_btrfs() {
-    or_skip!(holes_stay(FsKind::Btrfs).map_or(Ok(()), Err));
+    or_skip!(holes_stay(FsKind::Btrfs));
 }
 
 /// Somebody has written in the stored copy: what is cloned from it is still what the source has.
