@@ -10,6 +10,7 @@ pub mod listing;
 pub mod loopfs;
 pub mod naive;
 mod place;
+pub mod program;
 pub mod rsync;
 pub mod skip;
 pub mod swapper;

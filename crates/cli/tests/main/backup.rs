@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
+use linksnap_testkit::program;
+
 use crate::stage::{Called, NAME, NOW, Stage};
 
 const LATER: &str = "2026-04-09T02:00:00Z";
@@ -197,8 +199,7 @@ fn an_unreadable_file_is_a_problem_that_is_said_twice_and_code_3() {
         fs::set_permissions(stage.path(path), mode).unwrap();
     };
     set_mode("source/bad", 0o000);
-    fs::copy(env!("CARGO_BIN_EXE_linksnap"), stage.path("linksnap")).unwrap();
-    set_mode("linksnap", 0o755);
+    program::install(env!("CARGO_BIN_EXE_linksnap"), stage.path("linksnap"));
     let run = |args: &[&str]| {
         let mut command = std::process::Command::new(stage.path("linksnap"));
         command.args(args).env_clear().env("LINKSNAP_NOW", NOW).current_dir(stage.path(""));

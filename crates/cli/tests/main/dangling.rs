@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::process::CommandExt;
 
+use linksnap_testkit::program;
 use linksnap_testkit::skip::{has_tool, is_root};
 use linksnap_testkit::skip_unless;
 use linksnap_testkit::swapper::NOBODY;
@@ -219,7 +220,7 @@ fn where_nobody_may_look_a_link_is_told_but_not_repaired() {
         // The binary may be where nobody else can go.
         let binary = stage.path("linksnap");
         if !binary.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_linksnap"), &binary).unwrap();
+            program::install(env!("CARGO_BIN_EXE_linksnap"), &binary);
         }
         let plain = stage.command(args);
         let mut command = std::process::Command::new(binary);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use linksnap_testkit::program;
 use linksnap_testkit::skip::is_root;
 use linksnap_testkit::skip_unless;
 
@@ -116,7 +117,7 @@ fn what_has_a_name_is_refused_and_nothing_else_is_touched_then() {
 fn program_for_everybody() -> tempfile::TempDir {
     let everybody: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     let elsewhere = tempfile::Builder::new().permissions(everybody).tempdir().unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_linksnap"), elsewhere.path().join("linksnap")).unwrap();
+    program::install(env!("CARGO_BIN_EXE_linksnap"), elsewhere.path().join("linksnap"));
     elsewhere
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use linksnap_testkit::program;
 use linksnap_testkit::skip::is_root;
 use linksnap_testkit::skip_unless;
 
@@ -117,7 +118,7 @@ fn directories_that_cannot_be_read_are_problems_if_names_are_missing() {
     // The program may lie where only root gets to.
     let place = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
-    fs::copy(env!("CARGO_BIN_EXE_linksnap"), at("linksnap")).unwrap();
+    program::install(env!("CARGO_BIN_EXE_linksnap"), at("linksnap"));
     fs::create_dir(at("closed")).unwrap();
     fs::write(at("file"), "").unwrap();
     fs::write(at("alone"), "").unwrap();

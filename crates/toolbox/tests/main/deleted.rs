@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use linksnap_testkit::program;
 use linksnap_testkit::skip::has_tool;
 use linksnap_testkit::skip_unless;
 use linksnap_toolbox::deleted::{self, Deleted, File, Gone, Hold, Next, Target, TruncateError};
@@ -162,8 +163,8 @@ print('ready', flush=True); input()";
 
     let shell =
         fs::read_link("/bin/sh").map_or_else(|_| "/bin/sh".into(), |link| Path::new("/bin").join(link));
-    fs::copy(shell, dir.path().join("program")).unwrap();
     let program = dir.path().join("program");
+    program::install(shell, &program);
     let process =
         Waiting::start(dir.path(), program.to_str().unwrap(), &["-c", "rm program; echo ready; read wait"]);
     let found = deleted::deleted().unwrap();

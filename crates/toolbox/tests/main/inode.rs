@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use linksnap_inode::Kind;
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
+use linksnap_testkit::program;
 use linksnap_testkit::skip::{has_tool, is_root};
 use linksnap_testkit::{needs_kernel, or_skip, skip_unless};
 use linksnap_toolbox::holders::{self, Hold};
@@ -243,7 +244,7 @@ fn processes_that_hold_it_are_found() {
 fn programs_that_run_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("program");
-    fs::copy("/bin/cat", &program).unwrap();
+    program::install("/bin/cat", &program);
     let child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut running = Running(child);
     // It answers, so it runs.
