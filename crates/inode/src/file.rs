@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, SeekFrom, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, SeekFrom, Uid};
 
 use crate::content::{Bytes, Extent};
 use crate::dir::only_mtime;
@@ -120,16 +120,6 @@ impl RegularFile {
     pub fn begin_writing(&self, offset: u64, length: u64) {
         let length = std::num::NonZeroU64::new(length);
         rustix::fs::fadvise(&self.fd, offset, length, rustix::fs::Advice::DontNeed).ok();
-    }
-
-    /// Locks the whole file against programs that ask for such locks, too, until it is closed (`flock(2)`, `LOCK_EX`); says
-    /// whether it is locked now. On a filesystem without such locks it is, for nobody else can lock it either.
-    pub fn try_lock(&self) -> Result<bool, Fault> {
-        match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(true),
-            Err(Errno::WOULDBLOCK) => Ok(false),
-            Err(errno) => Err(Fault::new("lock", errno)),
-        }
     }
 
     /// Forces the file to disk (`fsync(2)`).

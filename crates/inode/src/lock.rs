@@ -7,7 +7,7 @@ use crate::dir::DirFd;
 use crate::fault::{Errno, Fault, Op};
 use crate::file::RegularFile;
 
-/// A held lock; dropped, it is free again.
+/// A file that we have locked; dropped, it is free again.
 #[derive(Debug)]
 #[must_use = "the lock is free as soon as this is dropped"]
 pub struct Lock {
@@ -32,6 +32,22 @@ pub enum Attempt {
 }
 
 impl Lock {
+    /// Locks all of `file` against programs that ask for such locks, too (`LOCK_EX`); none if one of them has it. On a
+    /// filesystem without such locks it counts as locked, for nobody else can lock it either.
+    pub fn try_on(file: RegularFile) -> Result<Option<Self>, Fault> {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(Self { file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(Fault::new("lock", errno)),
+        }
+    }
+
+    /// What is locked.
+    #[must_use]
+    pub fn file(&self) -> &RegularFile {
+        &self.file
+    }
+
     /// Tries to lock the file `name` in `dir`, which is made if missing, and writes `holder` into it.
     pub fn try_acquire(dir: &DirFd, name: &[u8], holder: &str) -> Result<Attempt, Fault> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -1,8 +1,10 @@
 //! System calls on a real filesystem.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use linksnap_inode::content::{self, Buffer, Bytes, Extent, Shape};
+use linksnap_inode::lock::Lock;
 use linksnap_inode::{ContentHash, DirFd, Errno, Kind, Timestamp, Xattrs};
 use tempfile::TempDir;
 
@@ -323,9 +325,12 @@ fn a_file_is_opened_by_its_path_below_a_directory() {
 fn a_file_is_locked_once() {
     let (_own, dir) = ground();
     dir.create_file(b"file").expect("made");
-    let open = || dir.open_file(b"file").expect("open");
-    let (one, other) = (open(), open());
-    assert_eq!((one.try_lock(), other.try_lock()), (Ok(true), Ok(false)));
-    drop(one);
-    assert_eq!(other.try_lock(), Ok(true));
+    let lock = || Lock::try_on(dir.open_file(b"file").expect("open")).expect("locks are known");
+    let held = lock().expect("free");
+    assert!(lock().is_none());
+    // As a child has it between fork and exec.
+    let inherited = held.file().as_fd().try_clone_to_owned().expect("duplicated");
+    drop(held);
+    assert!(lock().is_some());
+    drop(inherited);
 }

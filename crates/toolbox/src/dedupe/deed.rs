@@ -11,6 +11,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use linksnap_inode::content::{self, Buffer, Shape};
+use linksnap_inode::lock::Lock;
 use linksnap_inode::path::as_path;
 use linksnap_inode::{DirFd, Errno, Fault, RegularFile, Stat, Xattrs};
 
@@ -100,7 +101,7 @@ pub(super) struct Survivor {
 struct Ready<'a> {
     piece: Piece<'a>,
     survivor: Rc<Survivor>,
-    loser: RegularFile,
+    loser: Lock,
     xattrs: Xattrs,
 }
 
@@ -170,13 +171,11 @@ impl<'a> Deed<'a> {
         if !self.plan.options.ignored().xattrs && xattrs != survivor.xattrs {
             return Err(LeftReason::Changed);
         }
-        if !loser.try_lock().map_err(LeftReason::Fault)? {
-            return Err(LeftReason::Locked);
-        }
+        let loser = Lock::try_on(loser).map_err(LeftReason::Fault)?.ok_or(LeftReason::Locked)?;
         let (one, other) = (&mut self.buffers.0, &mut self.buffers.1);
         let shape = Shape::from(&piece.loser.stat);
         let (watch, progress) = (self.watch, &mut self.progress);
-        let same = content::is_same(&survivor.file, &loser, shape, (one, other), &mut |bytes| {
+        let same = content::is_same(&survivor.file, loser.file(), shape, (one, other), &mut |bytes| {
             progress.bytes += bytes;
             watch.linked(*progress);
             if watch.is_stopped() { Err(Fault::new("compare", Errno::INTR)) } else { Ok(()) }
@@ -339,7 +338,7 @@ impl<'a> Deed<'a> {
         let is_still =
             |found: &Stat, file: &RegularFile| file.stat().is_ok_and(|now| is_as_found(found, &now));
         match () {
-            () if !is_still(loser, &one.ready.loser) => Some(LeftReason::Changed),
+            () if !is_still(loser, one.ready.loser.file()) => Some(LeftReason::Changed),
             () if !is_still(survivor, &one.ready.survivor.file) => Some(LeftReason::SurvivorChanged),
             () => None,
         }
@@ -367,7 +366,7 @@ impl<'a> Deed<'a> {
                 Err(fault) => self.leave_name(name, LeftReason::Fault(fault)),
             }
         }
-        if one.ready.loser.stat().is_ok_and(|stat| stat.links == 0) {
+        if one.ready.loser.file().stat().is_ok_and(|stat| stat.links == 0) {
             self.report.freed_inodes += u64::from(self.plan.options.share == Share::Links);
             self.report.freed_bytes += one.ready.piece.loser.stat.blocks * 512;
         }
