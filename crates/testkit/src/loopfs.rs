@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -127,8 +127,7 @@ impl LoopFs {
 
     /// Unmounts; the image stays for [`LoopFs::remount`].
     pub fn unmount(&mut self) {
-        let done = run("umount", &[self.path().as_os_str()]);
-        done.unwrap_or_else(|complaint| panic!("cannot unmount: {complaint}"));
+        unmount(&self.path());
         self.is_mounted = false;
     }
 
@@ -142,7 +141,7 @@ impl LoopFs {
             if listed.expect("losetup runs").stdout.is_empty() {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "something keeps {} in use", image.display());
+            assert!(began.elapsed() < BUSY_AT_MOST, "something keeps {} in use", image.display());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -226,6 +225,21 @@ impl Drop for LoopFs {
             // Something still holds it open; the kernel ends the mount when that is closed.
             drop(run("umount", &[OsStr::new("--lazy"), path.as_os_str()]));
         }
+    }
+}
+
+/// How long others may keep a filesystem in use for what they are starting or ending.
+const BUSY_AT_MOST: Duration = Duration::from_secs(60);
+
+/// Unmounts what is mounted at `place`. Panics if that cannot be done.
+///
+/// A process that another test is starting has what this one had open until its `execve(2)`, and the filesystem is busy
+/// for so long (`umount(2)`, `EBUSY`): that is waited for.
+pub fn unmount(place: &Path) {
+    let began = Instant::now();
+    while let Err(complaint) = run("umount", &[place.as_os_str()]) {
+        assert!(began.elapsed() < BUSY_AT_MOST, "cannot unmount: {complaint}");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

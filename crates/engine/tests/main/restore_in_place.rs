@@ -10,7 +10,7 @@ use linksnap_engine::verbs::restore::{Deed, Existing, Extra, RestoreError, Resto
 use linksnap_engine::{Monitor, ProblemKind, Progress, Silent, Wish};
 use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::tree::{Content, Edit, TreeBuilder, apply};
-use linksnap_testkit::{skip, skip_unless};
+use linksnap_testkit::{loopfs, skip, skip_unless};
 
 use crate::kitchen::Kitchen;
 use crate::ledger::Ledger;
@@ -255,10 +255,7 @@ fn what_is_mounted_is_neither_removed_nor_moved() {
     let mounted = [mount("new/mounted"), mount("a/link/mounted")];
     let restored = kitchen.try_restore("latest", &kitchen.in_place(Extra::Go), &Silent);
     let there = mounted.clone().map(|place| place.join("precious").exists());
-    for place in &mounted {
-        let done = Command::new("umount").arg(place).status();
-        assert!(done.is_ok_and(|status| status.success()));
-    }
+    mounted.iter().for_each(|place| loopfs::unmount(place));
     let summary = restored.expect("restored");
     assert_eq!(there, [true, true]);
     assert_eq!((summary.removed, summary.kept), (0, 1));
@@ -281,8 +278,7 @@ fn a_hard_link_across_a_mount_point_is_a_file_of_its_own_and_that_is_told() {
     let restored = kitchen.try_restore("latest", &kitchen.in_place(Extra::Stay), &Silent);
     let listing = Listing::read(&kitchen.source);
     let bytes = ["a/one", "a/three", "b/two"].map(|path| fs::read(kitchen.source.join(path)).ok());
-    let done = Command::new("umount").arg(&place).status();
-    assert!(done.is_ok_and(|status| status.success()));
+    loopfs::unmount(&place);
     let summary = restored.expect("restored");
     assert_eq!(bytes, [(); 3].map(|()| Some(b"bytes".to_vec())));
     assert_eq!(listing.hard_links(), [["a/one", "a/three"].map(PathBuf::from).into()].into());
