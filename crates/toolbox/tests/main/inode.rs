@@ -11,7 +11,7 @@ use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::program;
 use linksnap_testkit::skip::{has_tool, is_root};
 use linksnap_testkit::{needs_kernel, or_skip, skip_unless};
-use linksnap_toolbox::holders::{self, Hold};
+use linksnap_toolbox::holders::{self, Held, Hold};
 use linksnap_toolbox::inode::{Extents, Links, Obstacle, Report, held, look};
 use tempfile::TempDir;
 
@@ -219,6 +219,13 @@ fn shell(dir: &TempDir, script: &str) -> Running {
     Running(child)
 }
 
+/// How a process holds an inode. Others are left out: what another test is starting has all that this process had open
+/// until its `execve(2)`.
+fn holds(pid: u32, identity: (u64, u64), found: &Held) -> Vec<Hold> {
+    let holders = found.holders.iter().filter(|one| one.pid == pid && one.identity == identity);
+    holders.map(|holder| holder.hold).collect()
+}
+
 #[test]
 fn processes_that_hold_it_are_found() {
     let dir = tempfile::tempdir().unwrap();
@@ -227,17 +234,15 @@ fn processes_that_hold_it_are_found() {
     let running = shell(&dir, "exec 7< open");
     let reports = [seen(&open), seen(dir.path())];
     let found = held(&reports);
-    let of = |report: &Report| -> Vec<(u32, Hold)> {
-        let identity = report.detail.stat.identity();
-        let holders = found.holders.iter().filter(|holder| holder.identity == identity);
-        holders.map(|holder| (holder.pid, holder.hold)).collect()
-    };
     let pid = running.0.id();
-    assert_eq!(of(&reports[0]), [(pid, Hold::Open(7))]);
-    assert_eq!(of(&reports[1]), [(pid, Hold::WorkingDirectory)]);
-    assert_eq!(found.holders[0].name, b"sh");
+    let of = |report: &Report| holds(pid, report.detail.stat.identity(), &found);
+    assert_eq!(of(&reports[0]), [Hold::Open(7)]);
+    assert_eq!(of(&reports[1]), [Hold::WorkingDirectory]);
+    let holder = found.holders.iter().find(|holder| holder.pid == pid).unwrap();
+    assert_eq!(holder.name, b"sh");
     drop(running);
-    assert!(holders::of(&[reports[0].detail.stat.identity()]).holders.is_empty());
+    let identity = reports[0].detail.stat.identity();
+    assert_eq!(holds(pid, identity, &holders::of(&[identity])), []);
 }
 
 #[test]
@@ -251,8 +256,6 @@ fn programs_that_run_are_found() {
     running.0.stdin.as_mut().unwrap().write_all(b"x\n").unwrap();
     std::io::Read::read_exact(running.0.stdout.as_mut().unwrap(), &mut [0; 2]).unwrap();
     let identity = seen(&program).detail.stat.identity();
-    let found: Vec<(u32, Hold)> =
-        holders::of(&[identity]).holders.iter().map(|holder| (holder.pid, holder.hold)).collect();
-    let pid = running.0.id();
-    assert_eq!(found, [(pid, Hold::Program), (pid, Hold::Mapped)]);
+    let found = holds(running.0.id(), identity, &holders::of(&[identity]));
+    assert_eq!(found, [Hold::Program, Hold::Mapped]);
 }
