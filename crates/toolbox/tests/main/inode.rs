@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use linksnap_inode::Kind;
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
@@ -219,11 +220,21 @@ fn shell(dir: &TempDir, script: &str) -> Running {
     Running(child)
 }
 
-/// How a process holds an inode. Others are left out: what another test is starting has all that this process had open
-/// until its `execve(2)`.
-fn holds(pid: u32, identity: (u64, u64), found: &Held) -> Vec<Hold> {
-    let holders = found.holders.iter().filter(|one| one.pid == pid && one.identity == identity);
-    holders.map(|holder| holder.hold).collect()
+/// Asserts who holds an inode, and how; `name` is what the first of them is called. What another test is starting has all
+/// that this process had open until its `execve(2)`: that is waited for.
+fn assert_held(look: impl Fn() -> Held, identity: (u64, u64), wanted: &[(u32, Hold)], name: Option<&[u8]>) {
+    let began = Instant::now();
+    loop {
+        let found = look().holders;
+        let holders: Vec<_> = found.iter().filter(|one| one.identity == identity).collect();
+        let holds: Vec<(u32, Hold)> = holders.iter().map(|one| (one.pid, one.hold)).collect();
+        if holds == wanted || began.elapsed() > Duration::from_secs(10) {
+            assert_eq!(holds, wanted);
+            assert_eq!(holders.first().map(|one| one.name.as_slice()), name);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
@@ -233,16 +244,12 @@ fn processes_that_hold_it_are_found() {
     fs::write(&open, "x").unwrap();
     let running = shell(&dir, "exec 7< open");
     let reports = [seen(&open), seen(dir.path())];
-    let found = held(&reports);
+    let [file, directory] = [0, 1].map(|number: usize| reports[number].detail.stat.identity());
     let pid = running.0.id();
-    let of = |report: &Report| holds(pid, report.detail.stat.identity(), &found);
-    assert_eq!(of(&reports[0]), [Hold::Open(7)]);
-    assert_eq!(of(&reports[1]), [Hold::WorkingDirectory]);
-    let holder = found.holders.iter().find(|holder| holder.pid == pid).unwrap();
-    assert_eq!(holder.name, b"sh");
+    assert_held(|| held(&reports), file, &[(pid, Hold::Open(7))], Some(b"sh"));
+    assert_held(|| held(&reports), directory, &[(pid, Hold::WorkingDirectory)], Some(b"sh"));
     drop(running);
-    let identity = reports[0].detail.stat.identity();
-    assert_eq!(holds(pid, identity, &holders::of(&[identity])), []);
+    assert_held(|| holders::of(&[file]), file, &[], None);
 }
 
 #[test]
@@ -256,6 +263,7 @@ fn programs_that_run_are_found() {
     running.0.stdin.as_mut().unwrap().write_all(b"x\n").unwrap();
     std::io::Read::read_exact(running.0.stdout.as_mut().unwrap(), &mut [0; 2]).unwrap();
     let identity = seen(&program).detail.stat.identity();
-    let found = holds(running.0.id(), identity, &holders::of(&[identity]));
-    assert_eq!(found, [Hold::Program, Hold::Mapped]);
+    let pid = running.0.id();
+    let wanted = [(pid, Hold::Program), (pid, Hold::Mapped)];
+    assert_held(|| holders::of(&[identity]), identity, &wanted, Some(b"program"));
 }
