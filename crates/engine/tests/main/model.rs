@@ -32,6 +32,8 @@ const CASES: u32 = 48;
 enum Step {
     /// The source changes.
     Edit(Vec<Edit>),
+    /// All of the source goes.
+    Clear,
     /// So much time passes that nothing seen so far is too young to be trusted.
     Age,
     /// A run.
@@ -66,6 +68,7 @@ struct Whims {
 fn arb_history() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => arb_edits(12).prop_map(Step::Edit),
+        1 => Just(Step::Clear),
         2 => Just(Step::Age),
         3 => arb_whims().prop_map(Step::Run),
         4 => arb_calm().prop_map(Step::Run),

@@ -25,6 +25,11 @@ impl Source {
         Self { listing, changed }
     }
 
+    /// Is there nothing but the directory itself?
+    pub fn is_empty(&self) -> bool {
+        self.listing.iter().count() == 1
+    }
+
     /// The names that share an inode with `path`, itself among them.
     fn group(&self, path: &Path) -> BTreeSet<&Path> {
         let inode = self.listing.inode(path);
