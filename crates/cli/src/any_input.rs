@@ -8,7 +8,8 @@ use linksnap_engine::exclude::{RuleOptions, Rules};
 use linksnap_engine::policy::Period;
 use linksnap_engine::source::Sources;
 use linksnap_engine::{JobName, Selector, SnapshotName};
-use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof, proptest};
+use linksnap_testkit::cases;
+use proptest::prelude::{Strategy, any, prop_oneof, proptest};
 
 use crate::config::Config;
 use crate::moment::{End, Moment};
@@ -103,7 +104,7 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
+    #![proptest_config(cases::config(4_000))]
 
     #[test]
     fn a_configuration_means_something_or_is_an_error(text in mangled()) {

@@ -5,6 +5,7 @@
 //! independent witness: it shares no code with what it judges, follows no symbolic link below a root it was given, and
 //! takes any bytes as a name. It does not know repositories, catalogs or snapshots.
 
+pub mod cases;
 pub mod crash;
 pub mod listing;
 pub mod loopfs;

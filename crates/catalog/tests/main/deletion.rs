@@ -6,11 +6,11 @@ use linksnap_catalog::{
     CatalogError, Change, DirId, DirectoryChanges, Freed, NewVersion, SnapshotId, Totals, Version,
 };
 use linksnap_inode::{ContentHash, Kind};
+use linksnap_testkit::cases;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::{Index, select};
-use proptest::test_runner::{Config, TestRunner};
 
 use crate::model::Model;
 use crate::shelf::{Shelf, file};
@@ -180,25 +180,14 @@ impl Model {
     }
 }
 
-/// How many histories are tried; the variable of proptest sets another number.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "proptest's own variable, whose default is too much for every day"
-)]
-fn cases() -> u32 {
-    let wanted = std::env::var("PROPTEST_CASES").ok();
-    wanted.and_then(|text| text.parse().ok()).unwrap_or(64)
-}
-
 #[test]
 fn deleting_any_snapshots_in_any_order_leaves_the_others_as_they_were() {
-    let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
     let history = |steps: Vec<Step>| {
         let mut model = Model::new();
         steps.iter().for_each(|step| model.go(step));
         Ok(())
     };
-    TestRunner::new(config).run(&arb_steps(), history).unwrap_or_else(|found| panic!("{found}"));
+    cases::runner(64).run(&arb_steps(), history).unwrap_or_else(|found| panic!("{found}"));
 }
 
 fn new(version: Version, xattr: &[u8]) -> Box<NewVersion> {

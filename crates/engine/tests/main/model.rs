@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use linksnap_engine::stages::retire::Fate;
 use linksnap_engine::verbs::backup::{BackupError, Recycle};
 use linksnap_engine::{Monitor, Phase, Wish};
+use linksnap_testkit::cases;
 use linksnap_testkit::tree::{Edit, TreeBuilder, arb_edits};
 use proptest::collection::vec;
 use proptest::option;
@@ -24,7 +25,7 @@ use proptest::test_runner::{Config, TestRunner};
 use self::book::Model;
 use crate::kitchen::Kitchen;
 
-/// How many histories are tried; the variable of proptest sets another number.
+/// How many histories are tried.
 const CASES: u32 = 48;
 
 /// What happens next.
@@ -148,20 +149,10 @@ impl Monitor for Watcher<'_> {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "proptest's own variable, whose default is too much for every day"
-)]
-fn cases() -> u32 {
-    let wanted = std::env::var("PROPTEST_CASES").ok();
-    wanted.and_then(|text| text.parse().ok()).unwrap_or(CASES)
-}
-
 #[test]
 fn every_snapshot_stays_what_the_source_was() {
     // Histories are long, and a run takes its time: shrinking should end before the patience of who waits.
-    let config =
-        Config { cases: cases(), max_shrink_iters: 2_000, failure_persistence: None, ..Config::default() };
+    let config = Config { max_shrink_iters: 2_000, ..cases::config(CASES) };
     let history = |steps: Vec<Step>| {
         let mut model = Model::new();
         steps.iter().for_each(|step| model.go(step));

@@ -11,9 +11,7 @@ use linksnap_engine::verbs::restore::{Extra, RestoreOptions};
 use linksnap_testkit::listing::{Compare, Listing};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::tree::{TreeBuilder, apply, arb_edits};
-use linksnap_testkit::{rsync, skip, skip_unless};
-use proptest::prelude::ProptestConfig;
-use proptest::test_runner::TestRunner;
+use linksnap_testkit::{cases, rsync, skip, skip_unless};
 
 use crate::kitchen::Kitchen;
 
@@ -236,10 +234,8 @@ fn paths_longer_than_the_kernel_takes_come_back() {
 
 #[test]
 fn random_trees_become_each_other() {
-    let mut runner =
-        TestRunner::new(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() });
     let edits = (arb_edits(30), arb_edits(30));
-    let ran = runner.run(&edits, |(first, then)| {
+    let ran = cases::runner(40).run(&edits, |(first, then)| {
         let mut kitchen = Kitchen::new();
         // A tree of which nothing is left is a tree, too.
         kitchen.options.upheaval = Upheaval::Accept;

@@ -1,15 +1,12 @@
 //! Random edits stay in their tree, and a naive copy of what they leave is the same to us and to rsync.
 
+use linksnap_testkit::cases;
 use linksnap_testkit::listing::{Compare, Kind, Listing};
 use linksnap_testkit::skip::{has_tool, is_root};
 use linksnap_testkit::tree::{Content, Edit, TreeBuilder, apply, arb_edits, try_apply};
 use linksnap_testkit::{naive, rsync, skip_unless};
 use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, TestRunner};
-
-fn runner(cases: u32) -> TestRunner {
-    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
-}
+use proptest::test_runner::TestRunner;
 
 #[test]
 fn a_naive_copy_is_the_same_to_a_listing_and_to_rsync() {
@@ -27,7 +24,7 @@ fn a_naive_copy_is_the_same_to_a_listing_and_to_rsync() {
         }
         Ok(())
     };
-    runner(64).run(&arb_edits(60), copy_is_same).unwrap();
+    cases::runner(64).run(&arb_edits(60), copy_is_same).unwrap();
     skip_unless!(with_rsync, "rsync is not installed");
 }
 
@@ -42,7 +39,7 @@ fn edits_never_leave_their_root() {
         assert_eq!(before.diff(&after, Compare::UNTOUCHED), [""; 0]);
         Ok(())
     };
-    runner(64).run(&arb_edits(60), stays_inside).unwrap();
+    cases::runner(64).run(&arb_edits(60), stays_inside).unwrap();
 }
 
 /// If edits hardly ever met, model tests would test little.

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use linksnap_testkit::cases;
 use linksnap_testkit::skip::has_tool;
 use linksnap_testkit::skip_unless;
 use linksnap_testkit::tree::TreeBuilder;
@@ -138,7 +139,7 @@ fn arb_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases::config(64))]
     #[test]
     fn on_any_tree_the_same_links_are_found_as_by_find(
         things in prop::collection::vec((0..3_usize, "[abc](/[abc]){0,2}", arb_text()), 1..24),

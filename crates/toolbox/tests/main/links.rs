@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use linksnap_testkit::cases;
 use linksnap_testkit::skip::has_tool;
 use linksnap_testkit::skip_unless;
 use linksnap_testkit::tree::TreeBuilder;
@@ -218,7 +219,7 @@ fn arb_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(cases::config(48))]
     #[test]
     fn conversions_lead_to_the_same_and_can_be_undone(
         things in prop::collection::vec((0..4_usize, "[abc](/[abc]){0,2}", arb_text()), 1..20),

@@ -10,9 +10,9 @@ use std::process::Command;
 use linksnap_inode::{DirFd, Errno, Handle, Kind};
 use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::skip::{has_tool, is_root, lacking};
-use linksnap_testkit::{or_skip, skip_unless};
+use linksnap_testkit::{cases, or_skip, skip_unless};
 use linksnap_toolbox::resolve::{Assumed, Demand, End, MOST_LINKS, Resolution, Why, resolve, resolve_from};
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof};
+use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 use proptest::{prop_assert_eq, proptest};
 use tempfile::TempDir;
 
@@ -221,7 +221,7 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases::config(12))]
     #[test]
     fn random_links_lead_where_the_kernel_and_readlink_go(
         links in prop::collection::vec(texts(), 8),

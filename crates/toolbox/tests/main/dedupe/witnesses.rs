@@ -8,10 +8,9 @@ use std::process::Command;
 use linksnap_testkit::listing::Listing;
 use linksnap_testkit::skip::{has_tool, is_root};
 use linksnap_testkit::tree::TreeBuilder;
-use linksnap_testkit::{rsync, skip_unless};
+use linksnap_testkit::{cases, rsync, skip_unless};
 use linksnap_toolbox::dedupe::{Ignore, Options};
-use proptest::prelude::{ProptestConfig, Strategy, any};
-use proptest::test_runner::TestRunner;
+use proptest::prelude::{Strategy, any};
 use tempfile::TempDir;
 
 use super::{OPTIONS, THEN, done, files_of, plan_of};
@@ -118,9 +117,8 @@ fn hardlink_and_plain_hashing_find_the_same() {
     skip_unless!(is_root(), "owners are changed");
     skip_unless!(has_tool("hardlink"), "hardlink (util-linux) is not installed");
     skip_unless!(has_tool("rsync"), "rsync is not installed");
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) };
     let trees = (proptest::collection::vec(made(), 2..30), 0..SAME.len());
-    let found = TestRunner::new(config).run(&trees, |(files, way)| {
+    let found = cases::runner(24).run(&trees, |(files, way)| {
         compare(&files, SAME[way]);
         Ok(())
     });
