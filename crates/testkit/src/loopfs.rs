@@ -131,27 +131,12 @@ impl LoopFs {
         self.is_mounted = false;
     }
 
-    /// A process with a mount namespace of its own may keep the filesystem alive for a moment (`mount_namespaces(7)`); who
-    /// mounts it again then gets the same one, shut down or not. The loop device goes with it (`losetup(8)`, autoclear).
-    fn wait_until_gone(&self) {
-        let began = Instant::now();
-        let image = self.image();
-        loop {
-            let listed = Command::new("losetup").args(["-n", "-O", "NAME", "-j"]).arg(&image).output();
-            if listed.expect("losetup runs").stdout.is_empty() {
-                return;
-            }
-            assert!(began.elapsed() < BUSY_AT_MOST, "something keeps {} in use", image.display());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
     /// Unmounts, if mounted, and mounts again; after [`LoopFs::shutdown`] with what had reached the disk by then.
     pub fn remount(&mut self) {
         if self.is_mounted {
             self.unmount();
         }
-        self.wait_until_gone();
+        wait_until_free(&self.image());
         if self.image_at_shutdown().exists() {
             let back = rustix::fs::rename(self.image_at_shutdown(), self.image());
             back.expect("the image can be renamed");
@@ -239,6 +224,22 @@ pub fn unmount(place: &Path) {
     let began = Instant::now();
     while let Err(complaint) = run("umount", &[place.as_os_str()]) {
         assert!(began.elapsed() < BUSY_AT_MOST, "cannot unmount: {complaint}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until no loop device has `image`, which was mounted, any more. Panics if that takes too long.
+///
+/// A process with a mount namespace of its own may keep the filesystem alive for a moment (`mount_namespaces(7)`); who
+/// mounts it again then gets the same one, shut down or not. The loop device goes with it (`losetup(8)`, autoclear).
+pub fn wait_until_free(image: &Path) {
+    let began = Instant::now();
+    loop {
+        let listed = Command::new("losetup").args(["-n", "-O", "NAME", "-j"]).arg(image).output();
+        if listed.expect("losetup runs").stdout.is_empty() {
+            return;
+        }
+        assert!(began.elapsed() < BUSY_AT_MOST, "something keeps {} in use", image.display());
         std::thread::sleep(Duration::from_millis(10));
     }
 }
