@@ -102,6 +102,16 @@ impl LoopFs {
     /// Makes and mounts a filesystem of `mib` MiB, or of [`FsKind::least_mib`] if that is more. Panics if mkfs does not
     /// like its arguments.
     pub fn create(kind: FsKind, mib: u64, extra_mkfs_args: &[&str]) -> Result<LoopFs, Unavailable> {
+        Self::create_in(&std::env::temp_dir(), kind, mib, extra_mkfs_args)
+    }
+
+    /// The same, with its image in the directory `parent`.
+    pub fn create_in(
+        parent: &Path,
+        kind: FsKind,
+        mib: u64,
+        extra_mkfs_args: &[&str],
+    ) -> Result<LoopFs, Unavailable> {
         let mkfs = format!("mkfs.{}", kind.name());
         if !is_root() {
             return unavailable("mounting needs root");
@@ -113,7 +123,7 @@ impl LoopFs {
         let mut disk = LoopFs {
             kind,
             is_mounted: false,
-            home: tempfile::tempdir().expect("a temporary directory can be made"),
+            home: tempfile::tempdir_in(parent).expect("a temporary directory can be made"),
         };
         disk.make(&mkfs, mib.max(kind.least_mib()), extra_mkfs_args);
         disk.mount().or_else(unavailable)?;
@@ -131,12 +141,29 @@ impl LoopFs {
         self.is_mounted = false;
     }
 
+    /// Waits until nobody uses the image any more. Panics if that takes too long.
+    ///
+    /// A process with a mount namespace of its own may keep the filesystem alive for a moment (`mount_namespaces(7)`); who
+    /// mounts it again then gets the same one, shut down or not. The loop device goes with it (`losetup(8)`, autoclear).
+    pub fn wait_until_gone(&self) {
+        let began = Instant::now();
+        let image = self.image();
+        loop {
+            let listed = Command::new("losetup").args(["-n", "-O", "NAME", "-j"]).arg(&image).output();
+            if listed.expect("losetup runs").stdout.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < BUSY_AT_MOST, "something keeps {} in use", image.display());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Unmounts, if mounted, and mounts again; after [`LoopFs::shutdown`] with what had reached the disk by then.
     pub fn remount(&mut self) {
         if self.is_mounted {
             self.unmount();
         }
-        wait_until_free(&self.image());
+        self.wait_until_gone();
         if self.image_at_shutdown().exists() {
             let back = rustix::fs::rename(self.image_at_shutdown(), self.image());
             back.expect("the image can be renamed");
@@ -163,7 +190,8 @@ impl LoopFs {
         done.unwrap_or_else(|complaint| panic!("cannot shut down: {complaint}"));
     }
 
-    fn image(&self) -> PathBuf {
+    /// The file that the filesystem is in.
+    pub fn image(&self) -> PathBuf {
         self.home.path().join("image")
     }
 
@@ -224,22 +252,6 @@ pub fn unmount(place: &Path) {
     let began = Instant::now();
     while let Err(complaint) = run("umount", &[place.as_os_str()]) {
         assert!(began.elapsed() < BUSY_AT_MOST, "cannot unmount: {complaint}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Waits until no loop device has `image`, which was mounted, any more. Panics if that takes too long.
-///
-/// A process with a mount namespace of its own may keep the filesystem alive for a moment (`mount_namespaces(7)`); who
-/// mounts it again then gets the same one, shut down or not. The loop device goes with it (`losetup(8)`, autoclear).
-pub fn wait_until_free(image: &Path) {
-    let began = Instant::now();
-    loop {
-        let listed = Command::new("losetup").args(["-n", "-O", "NAME", "-j"]).arg(image).output();
-        if listed.expect("losetup runs").stdout.is_empty() {
-            return;
-        }
-        assert!(began.elapsed() < BUSY_AT_MOST, "something keeps {} in use", image.display());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -16,7 +16,7 @@ use linksnap_engine::verbs::backup::{self, BackupError, BackupSummary, Scaffold}
 use linksnap_engine::verbs::verify::{self, VerifyOptions};
 use linksnap_engine::{JobName, Monitor, Phase, ProblemKind, Progress, Silent, Wish};
 use linksnap_testkit::listing::{Compare, Kind, Listing};
-use linksnap_testkit::loopfs::{self, FsKind, LoopFs};
+use linksnap_testkit::loopfs::{FsKind, LoopFs};
 use linksnap_testkit::tree::{Content, Edit, TreeBuilder, apply};
 use linksnap_testkit::{or_skip, skip, skip_unless};
 use rustix::fs::FallocateFlags;
@@ -518,26 +518,17 @@ fn a_lost_write_publishes_nothing() {
     skip_unless!(skip::is_root(), "needs root");
     let base = tempfile::tempdir().expect("a directory");
     let base = std::fs::canonicalize(base.path()).expect("it is there");
-    drop(TreeBuilder::new(&base).dir("thin").dir("disk"));
+    drop(TreeBuilder::new(&base).dir("thin"));
     // A disk that promises 64 MiB and has 24: writes to it are lost when the kernel comes to write them.
     let Some(_thin) = Mounted::new(&base.join("thin"), &["-t", "tmpfs", "-o", "size=24m", "thin"]) else {
         return skip::announce("faults::a_lost_write_publishes_nothing", "mounting is not allowed here");
     };
-    let image = base.join("thin/image");
-    let thick = std::fs::File::create_new(&image).expect("an image");
-    thick.set_len(64 << 20).expect("a longer one");
-    let mkfs = ["-F", "-q", "-b", "4096", "-O", "^has_journal"];
-    let made = Command::new("mkfs.ext4").args(mkfs).arg(&image).status();
-    skip_unless!(made.is_ok_and(|status| status.success()), "mkfs.ext4 is missing");
+    let mkfs = ["-b", "4096", "-O", "^has_journal"];
+    let mut disk = or_skip!(LoopFs::create_in(&base.join("thin"), FsKind::Ext4, 64, &mkfs));
     // The tables are at its beginning. A disk that loses its own tables is another matter: who knows what is left.
-    rustix::fs::fallocate(&thick, FallocateFlags::empty(), 0, 8 << 20).expect("room for tables");
-    drop(thick);
-    let mount =
-        || Mounted::new(&base.join("disk"), &["-o", "loop", image.as_os_str().to_str().expect("text")]);
-    let Some(disk) = mount() else {
-        return skip::announce("faults::a_lost_write_publishes_nothing", "loop devices are not allowed here");
-    };
-    let mut kitchen = Kitchen::across(&base, &base.join("disk"));
+    let image = OpenOptions::new().write(true).open(disk.image()).expect("an image");
+    rustix::fs::fallocate(&image, FallocateFlags::empty(), 0, 8 << 20).expect("room for tables");
+    let mut kitchen = Kitchen::across(&base, &disk.path());
     let mut ledger = Ledger::default();
     drop(TreeBuilder::new(&kitchen.source).file("small", "s"));
     let summary = kitchen.backup();
@@ -548,7 +539,7 @@ fn a_lost_write_publishes_nothing() {
     }
     drop(tree);
     // The directories are on the disk before the first byte of a file is.
-    let sync = || drop(Command::new("sync").arg("-f").arg(base.join("disk")).status());
+    let sync = || drop(Command::new("sync").arg("-f").arg(disk.path()).status());
     let first = std::sync::Once::new();
     let error = kitchen.try_backup(&Disturber::new(&|_| first.call_once(sync))).expect_err("a lost write");
     assert_eq!(error.class(), Class::Failed);
@@ -556,20 +547,18 @@ fn a_lost_write_publishes_nothing() {
     assert_eq!(ledger.check(&kitchen), [""; 0]);
     // The disk is mended: it takes writes again, and of what it has lost nothing is in memory. Of what the failed run
     // wrote nothing is trusted.
-    drop(disk);
-    loopfs::wait_until_free(&image);
+    disk.unmount();
+    disk.wait_until_gone();
     let mended = Command::new("mount").args(["-o", "remount,size=100m"]).arg(base.join("thin")).status();
     assert!(mended.is_ok_and(|status| status.success()));
-    let checked = Command::new("e2fsck").args(["-f", "-n"]).arg(&image).output().expect("e2fsck");
+    let checked = Command::new("e2fsck").args(["-f", "-n"]).arg(disk.image()).output().expect("e2fsck");
     assert!(checked.status.success(), "more than bytes of files was lost: {checked:?}");
-    let disk = mount().expect("mounted again");
+    disk.remount();
     assert_eq!(ledger.check(&kitchen), [""; 0]);
     let summary = kitchen.try_backup(&Silent).unwrap_or_else(|error| panic!("{}", whole_chain(&error)));
     assert_eq!((summary.scaffold, summary.counts.copied_files), (Scaffold::Empty, 10));
     // Not in memory only.
-    drop(disk);
-    loopfs::wait_until_free(&image);
-    let _disk = mount().expect("mounted again");
+    disk.remount();
     ledger.check_success(&kitchen, &summary);
 }
 

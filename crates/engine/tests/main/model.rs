@@ -25,9 +25,6 @@ use proptest::test_runner::{Config, TestRunner};
 use self::book::Model;
 use crate::kitchen::Kitchen;
 
-/// How many histories are tried.
-const CASES: u32 = 48;
-
 /// What happens next.
 #[derive(Clone, Debug)]
 enum Step {
@@ -152,7 +149,7 @@ impl Monitor for Watcher<'_> {
 #[test]
 fn every_snapshot_stays_what_the_source_was() {
     // Histories are long, and a run takes its time: shrinking should end before the patience of who waits.
-    let config = Config { max_shrink_iters: 2_000, ..cases::config(CASES) };
+    let config = Config { max_shrink_iters: 2_000, ..cases::config(48) };
     let history = |steps: Vec<Step>| {
         let mut model = Model::new();
         steps.iter().for_each(|step| model.go(step));

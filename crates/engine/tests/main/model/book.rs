@@ -198,14 +198,14 @@ impl Model {
         let is_pinned = doomed.iter().any(|at| self.promised[*at].is_pinned_at(now));
         // Else what an earlier command left is finished first.
         let is_plain = listed.len() == self.promised.len() && !self.promised.iter().any(|one| one.is_staged);
-        let before = total(&self.kitchen.held());
+        let before = is_plain.then(|| total(&self.kitchen.held()));
         let watcher = Watcher::new(whims);
         let done = catch_unwind(AssertUnwindSafe(|| self.kitchen.try_delete(&names, &watcher)));
         let end = match done {
             Ok(Ok(summary)) => {
                 assert!(!is_pinned, "a pinned snapshot was deleted");
                 assert_eq!(summary.notice, None);
-                if is_plain {
+                if let Some(before) = before {
                     let after = total(&self.kitchen.held());
                     assert_eq!(summary.freed.inodes, before.0 - after.0, "inodes freed");
                 }
